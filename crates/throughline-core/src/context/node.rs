@@ -1,0 +1,308 @@
+//! What a context points to, and the pool that such nodes come from.
+
+use std::any::{Any, TypeId};
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::clock::Anchor;
+use crate::kind::Suppression;
+use crate::propagation::Extracted;
+use crate::record::Record;
+use crate::stats::count;
+use crate::{Baggage, Context, Recording, SamplingState, SpanContext, TraceState, Tracer};
+
+/// The immutable part of a context, and the cell of its span if it has one of its own.
+pub(crate) struct Node {
+    pub(crate) span_context: Option<SpanContext>,
+    pub(crate) extras: Option<Arc<Extras>>,
+    /// Kept from span to span: taking a node whose last span had the same tracer costs no refcount.
+    pub(crate) tracer: Option<Tracer>,
+    /// The node that has the span's cell, if this one was derived from it by `with_*`.
+    pub(crate) origin: Option<Arc<Node>>,
+    /// Buffers of an earlier use, for the next `extras`.
+    pub(crate) spare: Option<Arc<Extras>>,
+    /// The id of the foreign span that was current when the node was made.
+    pub(crate) foreign: u64,
+    pub(crate) anchor: Anchor,
+    pub(crate) suppression: Suppression,
+    pub(crate) sampling: SamplingState,
+    /// Whether `record` is in use: the span is sampled, or somebody listens.
+    pub(crate) recording: bool,
+    pub(crate) record: Mutex<Record>,
+}
+
+/// What few contexts carry; shared with the contexts below.
+#[derive(Default)]
+pub(crate) struct Extras {
+    pub(crate) tracestate: LazyTraceState,
+    pub(crate) baggage: LazyBaggage,
+    pub(crate) values: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>,
+}
+
+/// Field text as it came, checked when somebody asks: a service that only passes it on unread never pays for it.
+#[derive(Default, Clone)]
+pub(crate) struct LazyTraceState {
+    pub(crate) raw: Vec<u8>,
+    checked: OnceLock<Option<TraceState>>,
+}
+
+#[derive(Default, Clone)]
+pub(crate) struct LazyBaggage {
+    raw: Vec<u8>,
+    parsed: OnceLock<Baggage>,
+}
+
+// === impl Node ===
+
+impl Node {
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline]
+    pub(crate) fn record_mut(&mut self) -> &mut Record {
+        self.record.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets `write` at the span, unless it has ended or is not recorded.
+    pub(crate) fn write<R>(&self, write: impl FnOnce(&mut Recording<'_>) -> R) -> Option<R> {
+        let owner = self.origin.as_deref().unwrap_or(self);
+        if !owner.recording {
+            return None;
+        }
+        let mut record = owner.lock();
+        if record.open {
+            return Some(write(&mut Recording(&mut record)));
+        }
+        drop(record);
+        if let Some(tracer) = &owner.tracer {
+            count(&tracer.inner().counters.late_writes);
+        }
+        None
+    }
+
+    #[inline]
+    pub(crate) fn tracestate(&self) -> Option<&TraceState> {
+        self.extras.as_deref().and_then(|extras| extras.tracestate.get())
+    }
+
+    pub(crate) fn baggage(&self) -> Option<&Baggage> {
+        self.extras.as_deref().map(|extras| extras.baggage.get())
+    }
+
+    /// A node with the same content and no cell of its own.
+    pub(crate) fn derive(self: &Arc<Self>) -> Self {
+        let owner = self.origin.as_ref().unwrap_or(self);
+        let origin = owner.recording.then(|| Arc::clone(owner));
+        Self {
+            span_context: self.span_context,
+            extras: self.extras.clone(),
+            tracer: self.tracer.clone(),
+            origin,
+            spare: None,
+            foreign: self.foreign,
+            anchor: self.anchor,
+            suppression: self.suppression,
+            sampling: self.sampling,
+            recording: false,
+            record: Mutex::new(Record::sealed()),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn fresh() -> Self {
+        Self {
+            span_context: None,
+            extras: None,
+            tracer: None,
+            origin: None,
+            spare: None,
+            foreign: 0,
+            anchor: Anchor::default(),
+            suppression: Suppression::NONE,
+            sampling: SamplingState::Defer,
+            recording: false,
+            record: Mutex::new(Record::new()),
+        }
+    }
+
+    /// Takes over what a context hands to those below it. The node is fresh or comes from the pool.
+    #[inline]
+    pub(crate) fn inherit(&mut self, parent: &Context) {
+        match parent.node() {
+            Some(parent) => {
+                self.span_context = parent.span_context;
+                self.extras.clone_from(&parent.extras);
+                self.foreign = parent.foreign;
+                self.anchor = parent.anchor;
+                self.suppression = parent.suppression;
+                self.sampling = parent.sampling;
+            }
+            None => {
+                self.span_context = None;
+                self.foreign = 0;
+                self.anchor = Anchor::latest();
+                self.suppression = Suppression::NONE;
+                self.sampling = SamplingState::Defer;
+            }
+        }
+        self.recording = false;
+    }
+
+    /// Takes over what came over the wire, on top of what was inherited.
+    #[inline]
+    pub(crate) fn adopt(&mut self, extracted: &Extracted<'_>, ambient: &Context) {
+        if extracted.span_context.is_some() || extracted.sampling != SamplingState::Defer {
+            self.span_context = extracted.span_context;
+            self.sampling = extracted.sampling;
+            self.anchor = Anchor::latest();
+        }
+        if ambient.node().is_some_and(|node| node.extras.is_some()) {
+            return self.adopt_extras(extracted);
+        }
+        if !extracted.tracestate.is_empty() || !extracted.baggage.is_empty() {
+            self.receive(&extracted.tracestate, &extracted.baggage);
+        }
+    }
+
+    /// The ambient context carries something itself: what came replaces it part by part.
+    #[cold]
+    fn adopt_extras(&mut self, extracted: &Extracted<'_>) {
+        let mut extras = self.extras.take().map_or_else(Extras::default, |extras| extras.copy());
+        if extracted.span_context.is_some() {
+            extras.tracestate.fill(&extracted.tracestate);
+        }
+        if !extracted.baggage.is_empty() {
+            extras.baggage.fill(&extracted.baggage);
+        }
+        self.extras = (!extras.is_empty()).then(|| Arc::new(extras));
+    }
+
+    /// Fills the extras with what came over the wire, in the buffers of an earlier use.
+    pub(crate) fn receive(&mut self, tracestate: &[u8], baggage: &[u8]) {
+        let mut spare = self.spare.take().unwrap_or_default();
+        let Some(extras) = Arc::get_mut(&mut spare) else { return self.receive_anew(tracestate, baggage) };
+        extras.fill(tracestate, baggage);
+        self.extras = Some(spare);
+    }
+
+    #[cold]
+    fn receive_anew(&mut self, tracestate: &[u8], baggage: &[u8]) {
+        let mut extras = Extras::default();
+        extras.fill(tracestate, baggage);
+        self.extras = Some(Arc::new(extras));
+    }
+}
+
+// === impl Extras ===
+
+impl Extras {
+    fn fill(&mut self, tracestate: &[u8], baggage: &[u8]) {
+        self.tracestate.fill(tracestate);
+        self.baggage.fill(baggage);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tracestate.raw.is_empty() && self.baggage.is_empty() && self.values.is_empty()
+    }
+
+    /// The same content to be changed.
+    pub(crate) fn copy(&self) -> Self {
+        Self { tracestate: self.tracestate.clone(), baggage: self.baggage.clone(), values: self.values.clone() }
+    }
+}
+
+impl LazyTraceState {
+    #[inline]
+    fn fill(&mut self, raw: &[u8]) {
+        self.raw.clear();
+        self.raw.extend_from_slice(raw);
+        if self.checked.get().is_some() {
+            self.checked = OnceLock::new();
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> Option<&TraceState> {
+        if self.raw.is_empty() {
+            return None;
+        }
+        self.checked.get_or_init(|| TraceState::parse(&self.raw).ok()).as_ref()
+    }
+
+    pub(crate) fn set(&mut self, state: Option<TraceState>) {
+        self.raw.clear();
+        if let Some(state) = &state {
+            self.raw.extend_from_slice(state.as_str().as_bytes());
+        }
+        self.checked = OnceLock::from(state);
+    }
+}
+
+impl LazyBaggage {
+    #[inline]
+    fn fill(&mut self, raw: &[u8]) {
+        self.raw.clear();
+        self.raw.extend_from_slice(raw);
+        if self.parsed.get().is_some() {
+            self.parsed = OnceLock::new();
+        }
+    }
+
+    pub(crate) fn get(&self) -> &Baggage {
+        self.parsed.get_or_init(|| Baggage::parse(&self.raw))
+    }
+
+    pub(crate) fn set(&mut self, baggage: Baggage) {
+        self.raw.clear();
+        self.parsed = OnceLock::from(baggage);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.raw.is_empty() && self.parsed.get().is_none_or(Baggage::is_empty)
+    }
+}
+
+// === pool ===
+
+/// A node that nobody else holds.
+#[inline]
+pub(crate) fn take() -> Arc<Node> {
+    POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten().unwrap_or_else(|| Arc::new(Node::fresh()))
+}
+
+/// Keeps a node that nobody else holds for the next use.
+#[inline]
+pub(crate) fn put_back(mut node: Arc<Node>) {
+    let Some(inner) = Arc::get_mut(&mut node) else { return };
+    let extras = inner.extras.take();
+    if let Some(mut extras) = extras {
+        if let Some(unique) = Arc::get_mut(&mut extras) {
+            if unique.tracestate.raw.capacity() <= KEPT_FIELD
+                && unique.baggage.raw.capacity() <= KEPT_FIELD
+                && unique.values.is_empty()
+            {
+                inner.spare = Some(extras);
+            }
+        }
+    }
+    inner.origin = None;
+    inner.record_mut().trim();
+    let _ = POOL.try_with(|pool| {
+        let mut pool = pool.borrow_mut();
+        if pool.len() < POOLED {
+            pool.push(node);
+        }
+    });
+}
+
+thread_local! {
+    static POOL: RefCell<Vec<Arc<Node>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Nodes that a thread keeps.
+const POOLED: usize = 64;
+/// Bytes of a field's buffer that a kept node keeps.
+const KEPT_FIELD: usize = 1024;

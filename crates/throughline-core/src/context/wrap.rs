@@ -1,0 +1,57 @@
+//! Closures that carry a context.
+
+use super::Context;
+
+impl Context {
+    /// Wraps a closure so that it runs with this context attached, wherever and whenever that is.
+    ///
+    /// No span is made. For closures that are called more than once there are [`wrap_mut`](Self::wrap_mut) and
+    /// [`wrap_fn`](Self::wrap_fn).
+    ///
+    /// ```
+    /// use throughline_core::Context;
+    ///
+    /// let context = Context::ROOT.with_value("job 7");
+    /// let job = context.wrap(|| Context::current().value::<&str>().copied());
+    /// assert_eq!(std::thread::spawn(job).join().unwrap(), Some("job 7"));
+    /// ```
+    pub fn wrap<R>(&self, work: impl FnOnce() -> R) -> impl FnOnce() -> R {
+        let mut context = self.clone();
+        move || {
+            let _entered = context.enter();
+            work()
+        }
+    }
+
+    /// Wraps a closure with an argument that may be called again and again.
+    ///
+    /// ```
+    /// use throughline_core::Context;
+    ///
+    /// let mut sum = 0;
+    /// let mut add = Context::current().wrap_mut(|n: i32| sum += n);
+    /// (1..=3).for_each(&mut add);
+    /// drop(add);
+    /// assert_eq!(sum, 6);
+    /// ```
+    pub fn wrap_mut<A, R>(&self, mut work: impl FnMut(A) -> R) -> impl FnMut(A) -> R {
+        let mut context = self.clone();
+        move |argument| {
+            let _entered = context.enter();
+            work(argument)
+        }
+    }
+
+    /// Wraps a closure with an argument that may be called from many threads at once.
+    ///
+    /// ```
+    /// use throughline_core::Context;
+    ///
+    /// let double = Context::current().wrap_fn(|n: i32| 2 * n);
+    /// assert_eq!([1, 2].map(double), [2, 4]);
+    /// ```
+    pub fn wrap_fn<A, R>(&self, work: impl Fn(A) -> R) -> impl Fn(A) -> R {
+        let context = self.clone();
+        move |argument| context.scope(|| work(argument))
+    }
+}

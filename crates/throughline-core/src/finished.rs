@@ -1,0 +1,562 @@
+//! Finished spans: borrowed, buffered, owned.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use crate::attribute::{AttributeValue, AttributeVisitor, Attributes, Key, Value};
+use crate::record::{Head, RawAttribute, RawEvent, RawKey, RawLink, RawValue, Record, StatusCode, slice};
+use crate::{Resource, Scope, SpanContext, SpanEnd, SpanId, SpanKind, SpanName, Status, TraceState};
+
+/// A span that has ended, lent to a [`SpanSink`](crate::SpanSink) or read from a [`SpanBuffer`].
+#[derive(Clone, Copy)]
+pub struct FinishedSpan<'a> {
+    pub(crate) head: &'a Head,
+    pub(crate) parts: Parts<'a>,
+    pub(crate) resource: &'a Resource,
+}
+
+/// What varies in size.
+#[derive(Clone, Copy)]
+pub(crate) struct Parts<'a> {
+    pub(crate) attributes: &'a [RawAttribute],
+    pub(crate) text: &'a [u8],
+    pub(crate) tracestate: &'a [u8],
+    pub(crate) events: &'a [RawEvent],
+    pub(crate) links: &'a [RawLink],
+    pub(crate) event_attributes: &'a [RawAttribute],
+    pub(crate) link_attributes: &'a [RawAttribute],
+}
+
+/// An event of a [`FinishedSpan`].
+#[derive(Clone, Copy)]
+pub struct Event<'a> {
+    raw: &'a RawEvent,
+    span: FinishedSpan<'a>,
+    attributes: &'a [RawAttribute],
+}
+
+/// A link of a [`FinishedSpan`].
+#[derive(Clone, Copy)]
+pub struct Link<'a> {
+    raw: &'a RawLink,
+    span: FinishedSpan<'a>,
+    attributes: &'a [RawAttribute],
+}
+
+/// Finished spans by value in a few flat vectors: what a sink copies a span into.
+///
+/// The vectors keep their memory when the buffer is [cleared](Self::clear), so that steady state allocates nothing.
+///
+/// ```
+/// use throughline_core::{Resource, SpanBuffer};
+///
+/// let mut buffer = SpanBuffer::new();
+/// // buffer.push(finished) in a sink; then, on the exporter's thread:
+/// let resource = Resource::new("orders");
+/// for span in buffer.spans(&resource) {
+///     println!("{}", span.name());
+/// }
+/// buffer.clear();
+/// ```
+#[derive(Default, Debug)]
+pub struct SpanBuffer {
+    heads: Vec<Head>,
+    attributes: Vec<RawAttribute>,
+    text: Vec<u8>,
+    events: Vec<RawEvent>,
+    links: Vec<RawLink>,
+    event_attributes: Vec<RawAttribute>,
+    link_attributes: Vec<RawAttribute>,
+}
+
+/// A finished span, owned: for tests, for the console, for whoever keeps spans.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub struct SpanData {
+    /// The span's own identity.
+    pub span_context: SpanContext,
+    /// The span that it is a child of.
+    pub parent_span_id: Option<SpanId>,
+    /// Whether the parent lives in another process.
+    pub parent_is_remote: bool,
+    /// The name, as one text.
+    pub name: String,
+    /// The kind.
+    pub kind: SpanKind,
+    /// When it started, by the wall clock.
+    pub start_time: SystemTime,
+    /// How long it took, by the monotonic clock.
+    pub duration: Duration,
+    /// The status.
+    pub status: Status,
+    /// How it ended.
+    pub end: SpanEnd,
+    /// The attributes, in the order in which they were set.
+    pub attributes: Vec<(Cow<'static, str>, AttributeValue)>,
+    /// The events.
+    pub events: Vec<EventData>,
+    /// The links.
+    pub links: Vec<LinkData>,
+    /// The vendors' entries that the span carried.
+    pub tracestate: Option<TraceState>,
+    /// Attributes that exceeded the limits.
+    pub dropped_attributes: u32,
+    /// Events that exceeded the limits.
+    pub dropped_events: u32,
+    /// Links that exceeded the limits.
+    pub dropped_links: u32,
+    /// The library that made the span.
+    pub scope: Scope,
+    /// The service that made the span.
+    pub resource: Resource,
+}
+
+/// An event, owned.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub struct EventData {
+    /// The name.
+    pub name: Cow<'static, str>,
+    /// When it happened, by the wall clock.
+    pub time: SystemTime,
+    /// The attributes.
+    pub attributes: Vec<(Cow<'static, str>, AttributeValue)>,
+    /// Attributes that exceeded the limits.
+    pub dropped_attributes: u32,
+}
+
+/// A link, owned.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub struct LinkData {
+    /// The span that is linked to.
+    pub span_context: SpanContext,
+    /// The attributes.
+    pub attributes: Vec<(Cow<'static, str>, AttributeValue)>,
+    /// Attributes that exceeded the limits.
+    pub dropped_attributes: u32,
+}
+
+// === impl FinishedSpan ===
+
+impl<'a> FinishedSpan<'a> {
+    /// The span's own identity.
+    #[must_use]
+    pub fn span_context(&self) -> SpanContext {
+        self.head.span_context
+    }
+
+    /// The span that it is a child of.
+    #[must_use]
+    pub fn parent_span_id(&self) -> Option<SpanId> {
+        self.head.parent
+    }
+
+    /// Whether the parent lives in another process.
+    #[must_use]
+    pub fn parent_is_remote(&self) -> bool {
+        self.head.parent_remote
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> SpanName<'a> {
+        let raw = self.head.name;
+        match (raw.verb.is_empty(), raw.text.len) {
+            (_, 0) => SpanName::Static(raw.verb),
+            (true, _) => SpanName::Text(self.lossy(slice(self.parts.text, raw.text))),
+            (false, _) => SpanName::Target { verb: raw.verb, target: self.lossy(slice(self.parts.text, raw.text)) },
+        }
+    }
+
+    /// The kind.
+    #[must_use]
+    pub fn kind(&self) -> SpanKind {
+        self.head.kind
+    }
+
+    /// When it started, by the wall clock.
+    #[must_use]
+    pub fn start_time(&self) -> SystemTime {
+        self.head.anchor.wall(self.head.start)
+    }
+
+    /// When it ended, by the wall clock: never before it started.
+    #[must_use]
+    pub fn end_time(&self) -> SystemTime {
+        self.start_time() + self.duration()
+    }
+
+    /// How long it took, by the monotonic clock.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.head.end.saturating_duration_since(self.head.start)
+    }
+
+    /// How it ended.
+    #[must_use]
+    pub fn end(&self) -> SpanEnd {
+        self.head.outcome
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match self.head.status {
+            StatusCode::Unset => Status::Unset,
+            StatusCode::Ok => Status::Ok,
+            StatusCode::Error => {
+                let description = String::from_utf8_lossy(slice(self.parts.text, self.head.description));
+                Status::Error { description: description.into_owned().into() }
+            }
+        }
+    }
+
+    /// The attributes, in the order in which they were set.
+    pub fn attributes(&self) -> impl ExactSizeIterator<Item = (Key<'a>, Value<'a>)> {
+        decode(self.parts.attributes, self.parts.text)
+    }
+
+    /// The value of one attribute.
+    #[must_use]
+    pub fn attribute(&self, key: &str) -> Option<Value<'a>> {
+        self.attributes().find_map(|(name, value)| (name.as_str() == key).then_some(value))
+    }
+
+    /// The events, in the order in which they were added.
+    pub fn events(&self) -> impl Iterator<Item = Event<'a>> {
+        let (span, mut rest) = (*self, self.parts.event_attributes);
+        self.parts.events.iter().map(move |raw| {
+            let (attributes, following) = rest.split_at(rest.len().min(raw.attributes as usize));
+            rest = following;
+            Event { raw, span, attributes }
+        })
+    }
+
+    /// The links, in the order in which they were added.
+    pub fn links(&self) -> impl Iterator<Item = Link<'a>> {
+        let (span, mut rest) = (*self, self.parts.link_attributes);
+        self.parts.links.iter().map(move |raw| {
+            let (attributes, following) = rest.split_at(rest.len().min(raw.attributes as usize));
+            rest = following;
+            Link { raw, span, attributes }
+        })
+    }
+
+    /// The vendors' entries that the span carried. They are checked here, by the call.
+    #[must_use]
+    pub fn tracestate(&self) -> Option<TraceState> {
+        if self.parts.tracestate.is_empty() { None } else { TraceState::parse(self.parts.tracestate).ok() }
+    }
+
+    /// Attributes that exceeded the limits.
+    #[must_use]
+    pub fn dropped_attributes(&self) -> u32 {
+        self.head.dropped_attributes.into()
+    }
+
+    /// Events that exceeded the limits.
+    #[must_use]
+    pub fn dropped_events(&self) -> u32 {
+        self.head.dropped_events.into()
+    }
+
+    /// Links that exceeded the limits.
+    #[must_use]
+    pub fn dropped_links(&self) -> u32 {
+        self.head.dropped_links.into()
+    }
+
+    /// The library that made the span.
+    #[must_use]
+    pub fn scope(&self) -> &'static Scope {
+        self.head.scope
+    }
+
+    /// The service that made the span.
+    #[must_use]
+    pub fn resource(&self) -> &'a Resource {
+        self.resource
+    }
+
+    /// The span, owned.
+    #[must_use]
+    pub fn to_data(&self) -> SpanData {
+        SpanData {
+            span_context: self.span_context(),
+            parent_span_id: self.parent_span_id(),
+            parent_is_remote: self.parent_is_remote(),
+            name: self.name().to_text().into_owned(),
+            kind: self.kind(),
+            start_time: self.start_time(),
+            duration: self.duration(),
+            status: self.status(),
+            end: self.end(),
+            attributes: owned(self.attributes()),
+            events: self.events().map(|event| event.to_data()).collect(),
+            links: self.links().map(|link| link.to_data()).collect(),
+            tracestate: self.tracestate(),
+            dropped_attributes: self.dropped_attributes(),
+            dropped_events: self.dropped_events(),
+            dropped_links: self.dropped_links(),
+            scope: *self.scope(),
+            resource: self.resource.clone(),
+        }
+    }
+
+    /// Names and keys come from `&str`; cutting them at a limit keeps them UTF-8.
+    fn lossy(&self, text: &'a [u8]) -> &'a str {
+        std::str::from_utf8(text).unwrap_or("\u{fffd}")
+    }
+
+    pub(crate) fn of(record: &'a Record, tracestate: &'a [u8], resource: &'a Resource) -> Self {
+        let parts = Parts {
+            attributes: &record.attributes,
+            text: &record.text,
+            tracestate,
+            events: &record.events,
+            links: &record.links,
+            event_attributes: &record.event_attributes,
+            link_attributes: &record.link_attributes,
+        };
+        Self { head: &record.head, parts, resource }
+    }
+}
+
+impl Attributes for FinishedSpan<'_> {
+    fn visit(&self, visitor: &mut dyn AttributeVisitor) {
+        for (key, value) in self.attributes() {
+            visitor.attribute(key, value);
+        }
+    }
+}
+
+impl fmt::Debug for FinishedSpan<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_data().fmt(f)
+    }
+}
+
+// === impl Event, Link ===
+
+impl<'a> Event<'a> {
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        decode_key(self.raw.name, self.span.parts.text).as_str()
+    }
+
+    /// When it happened, by the wall clock.
+    #[must_use]
+    pub fn time(&self) -> SystemTime {
+        self.span.head.anchor.wall(self.raw.time)
+    }
+
+    /// The attributes.
+    pub fn attributes(&self) -> impl ExactSizeIterator<Item = (Key<'a>, Value<'a>)> {
+        decode(self.attributes, self.span.parts.text)
+    }
+
+    /// Attributes that exceeded the limits.
+    #[must_use]
+    pub fn dropped_attributes(&self) -> u32 {
+        self.raw.dropped
+    }
+
+    fn to_data(self) -> EventData {
+        EventData {
+            name: self.name().to_owned().into(),
+            time: self.time(),
+            attributes: owned(self.attributes()),
+            dropped_attributes: self.dropped_attributes(),
+        }
+    }
+}
+
+impl<'a> Link<'a> {
+    /// The span that is linked to.
+    #[must_use]
+    pub fn span_context(&self) -> SpanContext {
+        self.raw.span_context
+    }
+
+    /// The attributes.
+    pub fn attributes(&self) -> impl ExactSizeIterator<Item = (Key<'a>, Value<'a>)> {
+        decode(self.attributes, self.span.parts.text)
+    }
+
+    /// Attributes that exceeded the limits.
+    #[must_use]
+    pub fn dropped_attributes(&self) -> u32 {
+        self.raw.dropped
+    }
+
+    fn to_data(self) -> LinkData {
+        LinkData {
+            span_context: self.span_context(),
+            attributes: owned(self.attributes()),
+            dropped_attributes: self.dropped_attributes(),
+        }
+    }
+}
+
+// === impl SpanBuffer ===
+
+impl SpanBuffer {
+    /// An empty buffer; does not allocate.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Copies a span in.
+    #[inline]
+    pub fn push(&mut self, span: &FinishedSpan<'_>) {
+        let parts = &span.parts;
+        let mut head = *span.head;
+        head.attributes = parts.attributes.len() as u32;
+        head.text = parts.text.len() as u32;
+        head.tracestate = parts.tracestate.len() as u32;
+        self.attributes.extend_from_slice(parts.attributes);
+        self.text.extend_from_slice(parts.text);
+        if !parts.tracestate.is_empty() {
+            self.text.extend_from_slice(parts.tracestate);
+        }
+        if head.events | head.links != 0 {
+            self.push_rare(parts);
+        }
+        self.heads.push(head);
+    }
+
+    #[cold]
+    fn push_rare(&mut self, parts: &Parts<'_>) {
+        self.events.extend_from_slice(parts.events);
+        self.links.extend_from_slice(parts.links);
+        self.event_attributes.extend_from_slice(parts.event_attributes);
+        self.link_attributes.extend_from_slice(parts.link_attributes);
+    }
+
+    /// The spans in the order in which they came, as those of this resource.
+    pub fn spans<'a>(&'a self, resource: &'a Resource) -> impl Iterator<Item = FinishedSpan<'a>> {
+        let mut attributes = &self.attributes[..];
+        let mut text = &self.text[..];
+        let mut events = &self.events[..];
+        let mut links = &self.links[..];
+        let mut event_attributes = &self.event_attributes[..];
+        let mut link_attributes = &self.link_attributes[..];
+        self.heads.iter().map(move |head| {
+            let events = cut(&mut events, head.events.into());
+            let links = cut(&mut links, head.links.into());
+            let parts = Parts {
+                attributes: cut(&mut attributes, head.attributes as usize),
+                text: cut(&mut text, head.text as usize),
+                tracestate: cut(&mut text, head.tracestate as usize),
+                event_attributes: cut(&mut event_attributes, events.iter().map(|e| e.attributes as usize).sum()),
+                link_attributes: cut(&mut link_attributes, links.iter().map(|l| l.attributes as usize).sum()),
+                events,
+                links,
+            };
+            FinishedSpan { head, parts, resource }
+        })
+    }
+
+    /// How many spans there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.heads.len()
+    }
+
+    /// Whether there is no span.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.heads.is_empty()
+    }
+
+    /// The bytes that the spans take, without spare capacity.
+    #[inline]
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of_val(&self.heads[..])
+            + size_of_val(&self.attributes[..])
+            + self.text.len()
+            + size_of_val(&self.events[..])
+            + size_of_val(&self.links[..])
+            + size_of_val(&self.event_attributes[..])
+            + size_of_val(&self.link_attributes[..])
+    }
+
+    /// Forgets the spans and keeps the memory.
+    pub fn clear(&mut self) {
+        let Self { heads, attributes, text, events, links, event_attributes, link_attributes } = self;
+        heads.clear();
+        attributes.clear();
+        text.clear();
+        events.clear();
+        links.clear();
+        event_attributes.clear();
+        link_attributes.clear();
+    }
+
+    /// Makes room for spans of the usual size.
+    pub fn reserve(&mut self, spans: usize) {
+        self.heads.reserve(spans);
+        self.attributes.reserve(spans * USUAL_ATTRIBUTES);
+        self.text.reserve(spans * USUAL_TEXT);
+    }
+}
+
+// === impl SpanData ===
+
+impl SpanData {
+    /// The value of one attribute.
+    #[must_use]
+    pub fn attribute(&self, key: &str) -> Option<&AttributeValue> {
+        self.attributes.iter().find_map(|(name, value)| (name == key).then_some(value))
+    }
+
+    /// The name of the service that made the span.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        self.resource.service_name()
+    }
+}
+
+fn cut<'a, T>(rest: &mut &'a [T], at: usize) -> &'a [T] {
+    let (front, back) = rest.split_at(at.min(rest.len()));
+    *rest = back;
+    front
+}
+
+fn decode<'a>(
+    attributes: &'a [RawAttribute],
+    text: &'a [u8],
+) -> impl ExactSizeIterator<Item = (Key<'a>, Value<'a>)> + use<'a> {
+    attributes.iter().map(move |raw| {
+        let value = match raw.value {
+            RawValue::Bool(value) => Value::Bool(value),
+            RawValue::Int(value) => Value::Int(value),
+            RawValue::F64(value) => Value::F64(value),
+            RawValue::Static(value) => Value::Static(value),
+            RawValue::Text(at) => match std::str::from_utf8(slice(text, at)) {
+                Ok(value) => Value::Str(value),
+                Err(_) => Value::Bytes(slice(text, at)),
+            },
+        };
+        (decode_key(raw.key, text), value)
+    })
+}
+
+fn decode_key(key: RawKey, text: &[u8]) -> Key<'_> {
+    match key {
+        RawKey::Static(name) => Key::new(name),
+        RawKey::Text(at) => Key::dynamic(std::str::from_utf8(slice(text, at)).unwrap_or("\u{fffd}")),
+    }
+}
+
+fn owned<'a>(attributes: impl Iterator<Item = (Key<'a>, Value<'a>)>) -> Vec<(Cow<'static, str>, AttributeValue)> {
+    attributes.map(|(key, value)| (key.to_owned_name(), value.to_owned())).collect()
+}
+
+const USUAL_ATTRIBUTES: usize = 10;
+const USUAL_TEXT: usize = 160;

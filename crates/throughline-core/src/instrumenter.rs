@@ -1,0 +1,130 @@
+//! The one engine behind every instrumentation.
+
+use crate::attribute::AttributeVisitor;
+use crate::propagation::Extracted;
+use crate::stats::count;
+use crate::tracer::{Parent, Spec};
+use crate::{Context, Recording, Scope, SemanticKey, Span, SpanEnd, SpanKind, SpanName, Tracer};
+
+/// Describes one protocol to the [`Instrumenter`]: HTTP, gRPC, messages, jobs.
+///
+/// An operation has no span logic of its own: it names things and knows the protocol's attributes. It sees requests and
+/// responses through borrowed views.
+pub trait Operation: Send + Sync + 'static {
+    /// What is known at the start.
+    type Request<'a>;
+    /// What is known at the end.
+    type Response<'a>;
+
+    /// Which side of which protocol this is.
+    fn kind(&self) -> SpanKind;
+
+    /// What suppresses a nested operation, if anything does.
+    fn semantic_key(&self) -> Option<SemanticKey>;
+
+    /// The library.
+    fn scope(&self) -> &'static Scope;
+
+    /// The span's name, of low cardinality.
+    fn name<'a>(&self, request: &Self::Request<'a>) -> SpanName<'a>;
+
+    /// Shows the attributes that are known at the start. They are visited for the sampler, if it asks, and for the record:
+    /// keys do not repeat.
+    fn start_attributes<V: AttributeVisitor + ?Sized>(&self, request: &Self::Request<'_>, to: &mut V);
+
+    /// Writes what is known only at the end: attributes, then the status.
+    fn end(&self, response: &Self::Response<'_>, span: &mut Recording<'_>);
+}
+
+/// Starts and ends the spans of one [`Operation`].
+///
+/// The order is OpenTelemetry Java's. Start: name → attributes → sampler → span → listeners. End: attributes and status →
+/// listeners in reverse → sink. `start` is preceded by [`should_start`](Self::should_start), which the instrumentation asks.
+#[derive(Clone, Debug)]
+pub struct Instrumenter<O> {
+    tracer: Tracer,
+    operation: O,
+}
+
+impl<O: Operation> Instrumenter<O> {
+    /// An instrumentation of the protocol, with this tracer.
+    #[must_use]
+    pub fn new(tracer: &Tracer, operation: O) -> Self {
+        Self { tracer: tracer.clone(), operation }
+    }
+
+    /// The tracer.
+    #[must_use]
+    pub fn tracer(&self) -> &Tracer {
+        &self.tracer
+    }
+
+    /// The protocol.
+    #[must_use]
+    pub fn operation(&self) -> &O {
+        &self.operation
+    }
+
+    /// Whether an operation gets a span here: the tracer is on, and the context has none of the same kind.
+    ///
+    /// Without one the caller passes the ambient context on.
+    #[inline]
+    #[must_use]
+    pub fn should_start(&self, context: &Context) -> bool {
+        if !self.tracer.is_enabled() || context.is_instrumentation_suppressed() {
+            return false;
+        }
+        let suppressed = self.operation.semantic_key().is_some_and(|key| context.is_suppressed(key));
+        if suppressed {
+            count(&self.tracer.inner().counters.suppressed);
+        }
+        !suppressed
+    }
+
+    /// As [`should_start`](Self::should_start) for the current context, which is not cloned for it.
+    #[inline]
+    #[must_use]
+    pub fn should_start_here(&self) -> bool {
+        Context::peek(|context| self.should_start(context))
+    }
+
+    /// Starts a span below the current context.
+    #[inline]
+    pub fn start(&self, request: &O::Request<'_>) -> Span {
+        self.begin(Parent::Current, request)
+    }
+
+    /// Starts a span below this context.
+    #[inline]
+    pub fn start_in(&self, parent: &Context, request: &O::Request<'_>) -> Span {
+        self.begin(Parent::Context(parent), request)
+    }
+
+    /// Starts a span below what came over the wire, or below the current context if nothing did.
+    #[inline]
+    pub fn start_remote(&self, parent: &Extracted<'_>, request: &O::Request<'_>) -> Span {
+        if parent.is_malformed() {
+            count(&self.tracer.inner().counters.malformed_parents);
+        }
+        self.begin(Parent::Remote(parent), request)
+    }
+
+    #[inline]
+    fn begin(&self, parent: Parent<'_>, request: &O::Request<'_>) -> Span {
+        let operation = &self.operation;
+        let spec = Spec {
+            name: operation.name(request),
+            kind: operation.kind(),
+            key: operation.semantic_key(),
+            scope: operation.scope(),
+        };
+        let visit = |visitor: &mut dyn AttributeVisitor| operation.start_attributes(request, visitor);
+        self.tracer.start(parent, spec, &visit, None, |span| operation.start_attributes(request, span))
+    }
+
+    /// Ends a span that this instrumenter started.
+    #[inline]
+    pub fn end(&self, span: Span, response: &O::Response<'_>, end: SpanEnd) {
+        span.end_with(end, |span| self.operation.end(response, span));
+    }
+}

@@ -1,0 +1,92 @@
+//! The propagator core of [throughline](https://docs.rs/throughline): one trace context carried through everything a
+//! service does, without a runtime and without I/O.
+//!
+//! A library takes this crate alone. It reads and attaches [`Context`]s, makes spans with a [`Tracer`], and pays nothing
+//! when nobody records:
+//!
+//! ```
+//! use throughline_core::{Context, ContextExt, SpanEnd, Tracer};
+//!
+//! async fn rebuild_index(documents: u32) {
+//!     let tracer = Tracer::current();
+//!     let span = tracer.span("rebuild index").start();
+//!     let work = async { Context::current().span().set("index.documents", documents) };
+//!     work.with_context(span.context()).await;
+//!     span.end(SpanEnd::Completed);
+//! }
+//! # tokio_test::block_on(rebuild_index(3));
+//! ```
+//!
+//! | to | there is |
+//! |---|---|
+//! | carry the context | [`Context`], [`ContextExt`], [`WithContext`], [`ContextGuard`] |
+//! | put it on the wire | [`propagation`]: [`Composite`](propagation::Composite), carriers, one's own formats |
+//! | make spans | [`Tracer`], [`Span`], [`SpanRef`], [`Recording`] |
+//! | choose which | [`Sampler`], [`ParentBased`], [`TraceIdRatio`] |
+//! | take them | [`SpanSink`], [`FinishedSpan`], [`SpanBuffer`], [`Listener`] |
+//! | instrument a protocol | [`Instrumenter`], [`Operation`] |
+//!
+//! # Guarantees
+//!
+//! * Propagation never depends on recording: unsampled, switched off, exporter down, the context flows all the same.
+//! * A span ends exactly once, says how ([`SpanEnd`]), and does not wait for clones of its context.
+//! * No input from the wire panics or is logged per occurrence; what is malformed is ignored and counted ([`Stats`]).
+//! * Attaching costs two swaps of one word. An unsampled span allocates nothing in steady state.
+//!
+//! # Features
+//!
+//! * `http` (default): [`http::HeaderMap`] as a carrier.
+
+pub mod propagation;
+
+mod attribute;
+mod baggage;
+mod clock;
+mod context;
+mod diagnostics;
+mod finished;
+mod flags;
+mod hex;
+mod id;
+mod instrumenter;
+mod kind;
+mod limits;
+mod listener;
+mod random;
+mod record;
+mod resource;
+mod sampling;
+mod sink;
+mod span;
+mod span_context;
+mod stats;
+mod text;
+mod tracer;
+mod tracestate;
+mod with_context;
+
+pub use self::attribute::{AttributeValue, AttributeVisitor, Attributes, Key, Value};
+pub use self::baggage::{Baggage, InvalidBaggage, Member};
+pub use self::clock::{Clock, ManualClock};
+pub use self::context::{Context, ContextGuard, Entered, misplaced_guards};
+pub use self::diagnostics::Diagnostic;
+pub use self::finished::{Event, EventData, FinishedSpan, Link, LinkData, SpanBuffer, SpanData};
+pub use self::flags::TraceFlags;
+pub use self::id::{InvalidId, SpanId, TraceId};
+pub use self::instrumenter::{Instrumenter, Operation};
+pub use self::kind::{Scope, SemanticKey, SpanEnd, SpanKind, SpanName, Status};
+pub use self::limits::SpanLimits;
+pub use self::listener::{End, Listener, Start};
+pub use self::random::{IdGenerator, RandomIds};
+pub use self::record::Recording;
+pub use self::resource::Resource;
+pub use self::sampling::{
+    AlwaysOff, AlwaysOn, ParentBased, Sampler, SamplingDecision, SamplingInput, SamplingState, TraceIdRatio,
+};
+pub use self::sink::{NoSink, SpanSink};
+pub use self::span::{Span, SpanRef};
+pub use self::span_context::{InvalidTraceParent, SpanContext};
+pub use self::stats::Stats;
+pub use self::tracer::{SpanBuilder, Tracer, TracerBuilder, register_foreign_spans};
+pub use self::tracestate::{InvalidTraceState, TraceState};
+pub use self::with_context::{ContextExt, WithContext};

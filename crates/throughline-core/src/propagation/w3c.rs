@@ -1,0 +1,150 @@
+//! W3C trace context (levels 1 and 2) and W3C baggage.
+
+use std::borrow::Cow;
+
+use super::carrier::{BAGGAGE, TRACEPARENT, TRACESTATE};
+use super::{Allow, Extracted, Extractor, Field, FieldValue, Injector, Propagator};
+use crate::span_context::trim_blanks;
+use crate::{Baggage, Context, SamplingState, SpanContext, TraceState};
+
+/// W3C `traceparent` and `tracestate` ([Trace Context](https://www.w3.org/TR/trace-context-2/)).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TraceContext;
+
+/// W3C `baggage` ([Baggage](https://www.w3.org/TR/baggage/)).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct W3cBaggage;
+
+// === impl TraceContext ===
+
+impl TraceContext {
+    #[inline]
+    pub(super) fn extract_from<'a, E: Extractor + ?Sized>(self, carrier: &'a E) -> Extracted<'a> {
+        let parent = match carrier.get(&TRACEPARENT) {
+            FieldValue::Absent => return Extracted::NOTHING,
+            // §3.2: one header; of two, neither can be believed.
+            FieldValue::Many => None,
+            FieldValue::One(text) => SpanContext::from_traceparent(text).ok(),
+        };
+        let Some(parent) = parent else { return Extracted { malformed: true, ..Extracted::NOTHING } };
+        let tracestate = lines(carrier, &TRACESTATE, MAX_TRACESTATE);
+        Extracted {
+            span_context: Some(parent),
+            sampling: SamplingState::of_flag(parent.is_sampled()),
+            malformed: tracestate.is_none(),
+            tracestate: tracestate.unwrap_or_default(),
+            baggage: Cow::Borrowed(&[]),
+        }
+    }
+
+    #[inline]
+    pub(super) fn inject_into<I: Injector + ?Sized>(self, context: &Context, allow: Allow, carrier: &mut I) {
+        let span = context.span_context().filter(|_| allow.ids);
+        let Some(span) = span else {
+            carrier.remove(&TRACEPARENT);
+            carrier.remove(&TRACESTATE);
+            return;
+        };
+        carrier.set(&TRACEPARENT, &span.to_traceparent());
+        match context.tracestate().filter(|_| allow.tracestate) {
+            Some(state) => carrier.set_tracestate(&TRACESTATE, state),
+            None => carrier.remove(&TRACESTATE),
+        }
+    }
+}
+
+impl Propagator for TraceContext {
+    fn inject(&self, context: &Context, allow: Allow, carrier: &mut dyn Injector) {
+        self.inject_into(context, allow, carrier);
+    }
+
+    fn extract<'a>(&self, carrier: &'a dyn Extractor) -> Extracted<'a> {
+        self.extract_from(carrier)
+    }
+
+    fn fields(&self) -> &[Field] {
+        static FIELDS: [Field; 2] = [Field::new("traceparent"), Field::new("tracestate")];
+        &FIELDS
+    }
+}
+
+// === impl W3cBaggage ===
+
+impl W3cBaggage {
+    #[inline]
+    pub(super) fn extract_from<'a, E: Extractor + ?Sized>(self, carrier: &'a E) -> Extracted<'a> {
+        let baggage = match carrier.get(&BAGGAGE) {
+            FieldValue::Absent => return Extracted::NOTHING,
+            FieldValue::One(text) => Cow::Borrowed(shortened(trim_blanks(text))),
+            // The limits hold for all lines together.
+            FieldValue::Many => joined(carrier, &BAGGAGE, Baggage::MAX_LENGTH).0,
+        };
+        Extracted { baggage, ..Extracted::NOTHING }
+    }
+
+    #[inline]
+    pub(super) fn inject_into<I: Injector + ?Sized>(self, context: &Context, allow: Allow, carrier: &mut I) {
+        if allow.baggage && !context.baggage().is_empty() {
+            carrier.set(&BAGGAGE, context.baggage().to_field().as_bytes());
+        } else {
+            carrier.remove(&BAGGAGE);
+        }
+    }
+}
+
+impl Propagator for W3cBaggage {
+    fn inject(&self, context: &Context, allow: Allow, carrier: &mut dyn Injector) {
+        self.inject_into(context, allow, carrier);
+    }
+
+    fn extract<'a>(&self, carrier: &'a dyn Extractor) -> Extracted<'a> {
+        self.extract_from(carrier)
+    }
+
+    fn fields(&self) -> &[Field] {
+        std::slice::from_ref(&BAGGAGE)
+    }
+}
+
+/// All lines of a field as one, unless there is too much of it.
+#[inline]
+fn lines<'a, E: Extractor + ?Sized>(carrier: &'a E, field: &Field, most: usize) -> Option<Cow<'a, [u8]>> {
+    match carrier.get(field) {
+        FieldValue::Absent => Some(Cow::Borrowed(&[])),
+        FieldValue::One(text) if text.len() <= most => Some(Cow::Borrowed(text)),
+        FieldValue::One(_) => None,
+        FieldValue::Many => match joined(carrier, field, most) {
+            (text, true) => Some(text),
+            (_, false) => None,
+        },
+    }
+}
+
+/// The lines in order, joined by commas, as many as fit, and whether all of them did.
+#[cold]
+fn joined<'a, E: Extractor + ?Sized>(carrier: &'a E, field: &Field, most: usize) -> (Cow<'a, [u8]>, bool) {
+    let mut text = Vec::new();
+    let mut fits = true;
+    carrier.each(field, &mut |line| {
+        fits = fits && text.len() + line.len() < most;
+        if fits && !trim_blanks(line).is_empty() {
+            if !text.is_empty() {
+                text.push(b',');
+            }
+            text.extend_from_slice(line);
+        }
+    });
+    (text.into(), fits)
+}
+
+/// Whole members of what is longer than anybody may send.
+fn shortened(text: &[u8]) -> &[u8] {
+    if text.len() <= Baggage::MAX_LENGTH {
+        return text;
+    }
+    let end = text[..=Baggage::MAX_LENGTH].iter().rposition(|byte| *byte == b',');
+    &text[..end.unwrap_or(0)]
+}
+
+/// More than 32 members of the longest kind cannot be valid.
+const MAX_TRACESTATE: usize = TraceState::MAX_MEMBERS * (256 + 1 + 256 + 3);

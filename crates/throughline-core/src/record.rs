@@ -1,0 +1,425 @@
+//! The cell that a recorded span is written into, in place.
+//!
+//! Everything of variable size lies in a few flat vectors that are kept when the cell is used again: attributes of
+//! 32 bytes, and one buffer for all text. Handing a finished span on is therefore a handful of copies.
+
+use std::mem;
+use std::time::Instant;
+
+use crate::attribute::{AttributeVisitor, Key, KeyKind, Value};
+use crate::clock::Anchor;
+use crate::{
+    Scope, SemanticKey, SpanContext, SpanEnd, SpanId, SpanKind, SpanLimits, SpanName, Status, TraceFlags, TraceId,
+};
+
+/// A stretch of a span's text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Text {
+    pub(crate) at: u32,
+    pub(crate) len: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RawKey {
+    Static(&'static str),
+    Text(Text),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RawValue {
+    Bool(bool),
+    Int(i64),
+    F64(f64),
+    Static(&'static &'static str),
+    Text(Text),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawAttribute {
+    pub(crate) key: RawKey,
+    pub(crate) value: RawValue,
+}
+
+/// `verb text`, either of which may be empty.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawName {
+    pub(crate) verb: &'static &'static str,
+    pub(crate) text: Text,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawEvent {
+    pub(crate) name: RawKey,
+    pub(crate) time: Instant,
+    pub(crate) attributes: u32,
+    pub(crate) dropped: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawLink {
+    pub(crate) span_context: SpanContext,
+    pub(crate) attributes: u32,
+    pub(crate) dropped: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum StatusCode {
+    Unset,
+    Ok,
+    Error,
+}
+
+/// What every span has, by value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub(crate) span_context: SpanContext,
+    pub(crate) parent: Option<SpanId>,
+    pub(crate) start: Instant,
+    pub(crate) end: Instant,
+    pub(crate) name: RawName,
+    pub(crate) scope: &'static Scope,
+    pub(crate) description: Text,
+    pub(crate) anchor: Anchor,
+    pub(crate) attributes: u32,
+    pub(crate) text: u32,
+    pub(crate) tracestate: u32,
+    pub(crate) events: u16,
+    pub(crate) links: u16,
+    pub(crate) dropped_attributes: u16,
+    pub(crate) dropped_events: u16,
+    pub(crate) dropped_links: u16,
+    pub(crate) kind: SpanKind,
+    pub(crate) key: Option<SemanticKey>,
+    pub(crate) status: StatusCode,
+    pub(crate) outcome: SpanEnd,
+    pub(crate) parent_remote: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) head: Head,
+    pub(crate) attributes: Vec<RawAttribute>,
+    pub(crate) text: Vec<u8>,
+    pub(crate) events: Vec<RawEvent>,
+    pub(crate) links: Vec<RawLink>,
+    /// The attributes of all events, one event's after the other's; likewise those of the links.
+    pub(crate) event_attributes: Vec<RawAttribute>,
+    pub(crate) link_attributes: Vec<RawAttribute>,
+    pub(crate) limits: SpanLimits,
+    pub(crate) open: bool,
+}
+
+/// Writes to a span that has not ended.
+///
+/// It is lent by [`Span::record`](crate::Span::record), [`SpanRef::record`](crate::SpanRef::record) and at a span's
+/// start and end. What exceeds the [`SpanLimits`] is dropped and counted in the span.
+#[derive(Debug)]
+pub struct Recording<'a>(pub(crate) &'a mut Record);
+
+// === impl Record ===
+
+impl Record {
+    /// A cell with the room that a usual span needs.
+    pub(crate) fn new() -> Self {
+        Self { attributes: Vec::with_capacity(16), text: Vec::with_capacity(256), ..Self::sealed() }
+    }
+
+    /// A cell without any room, for a node that has no span of its own or whose span has ended.
+    pub(crate) fn sealed() -> Self {
+        Self {
+            head: EMPTY.with(|head| *head),
+            attributes: Vec::new(),
+            text: Vec::new(),
+            events: Vec::new(),
+            links: Vec::new(),
+            event_attributes: Vec::new(),
+            link_attributes: Vec::new(),
+            limits: SpanLimits::DEFAULT,
+            open: false,
+        }
+    }
+
+    /// Begins a new span in a cell that held another one.
+    #[inline]
+    pub(crate) fn begin(&mut self, span_context: SpanContext, parent: Option<SpanId>, start: Instant) {
+        self.attributes.clear();
+        self.text.clear();
+        if self.head.events | self.head.links != 0 {
+            self.clear_rare();
+        }
+        let head = &mut self.head;
+        head.span_context = span_context;
+        head.parent = parent;
+        head.start = start;
+        head.description = Text::default();
+        head.events = 0;
+        head.links = 0;
+        head.dropped_attributes = 0;
+        head.dropped_events = 0;
+        head.dropped_links = 0;
+        head.status = StatusCode::Unset;
+        self.open = true;
+    }
+
+    #[cold]
+    fn clear_rare(&mut self) {
+        self.events.clear();
+        self.links.clear();
+        self.event_attributes.clear();
+        self.link_attributes.clear();
+    }
+
+    /// Gives back memory that only an unusual span needed.
+    #[inline]
+    pub(crate) fn trim(&mut self) {
+        if self.text.capacity() > KEPT_TEXT || self.attributes.capacity() > KEPT_ATTRIBUTES {
+            self.trim_slow();
+        }
+        if self.head.events | self.head.links != 0 {
+            self.clear_rare();
+            self.head.events = 0;
+            self.head.links = 0;
+            self.events.shrink_to(KEPT_EVENTS);
+            self.links.shrink_to(KEPT_EVENTS);
+            self.event_attributes.shrink_to(KEPT_ATTRIBUTES);
+            self.link_attributes.shrink_to(KEPT_ATTRIBUTES);
+        }
+    }
+
+    #[cold]
+    fn trim_slow(&mut self) {
+        self.attributes.clear();
+        self.text.clear();
+        self.attributes.shrink_to(KEPT_ATTRIBUTES);
+        self.text.shrink_to(KEPT_TEXT);
+    }
+
+    #[inline]
+    fn keep(&mut self, bytes: &[u8]) -> Text {
+        let mut len = bytes.len();
+        if len > self.limits.value_length as usize || self.text.len() + len > self.limits.text_length as usize {
+            len = self.fitting(bytes);
+        }
+        let text = Text { at: self.text.len() as u32, len: len as u32 };
+        self.text.extend_from_slice(&bytes[..len]);
+        text
+    }
+
+    /// How much of a text fits, cut where a character begins.
+    #[cold]
+    fn fitting(&self, bytes: &[u8]) -> usize {
+        let room = (self.limits.text_length as usize).saturating_sub(self.text.len());
+        let most = bytes.len().min(self.limits.value_length as usize).min(room);
+        let continues = |at: usize| bytes.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
+        let floor = most.saturating_sub(3);
+        (floor..=most).rev().find(|at| !continues(*at)).unwrap_or(most)
+    }
+
+    #[inline]
+    fn raw_value(&mut self, value: Value<'_>) -> RawValue {
+        match value {
+            Value::Bool(value) => RawValue::Bool(value),
+            Value::Int(value) => RawValue::Int(value),
+            Value::F64(value) => RawValue::F64(value),
+            Value::Static(text) => RawValue::Static(text),
+            Value::Str(text) => RawValue::Text(self.keep(text.as_bytes())),
+            Value::Bytes(bytes) => RawValue::Text(self.keep(bytes)),
+        }
+    }
+
+    #[inline]
+    fn raw_key(&mut self, key: Key<'_>) -> RawKey {
+        match key.0 {
+            KeyKind::Static(name) => RawKey::Static(name),
+            KeyKind::Dynamic(name) => RawKey::Text(self.keep(name.as_bytes())),
+        }
+    }
+
+    /// Adds an attribute whose key is known to be new.
+    #[inline]
+    pub(crate) fn push(&mut self, key: Key<'_>, value: Value<'_>) {
+        if self.attributes.len() >= self.limits.attributes as usize {
+            self.head.dropped_attributes = self.head.dropped_attributes.saturating_add(1);
+            return;
+        }
+        let attribute = RawAttribute { key: self.raw_key(key), value: self.raw_value(value) };
+        self.attributes.push(attribute);
+    }
+
+    fn key_str(&self, key: RawKey) -> &[u8] {
+        match key {
+            RawKey::Static(name) => name.as_bytes(),
+            RawKey::Text(text) => slice(&self.text, text),
+        }
+    }
+
+    pub(crate) fn set_name(&mut self, name: SpanName<'_>) {
+        self.head.name = match name {
+            SpanName::Static(verb) => RawName { verb, text: Text::default() },
+            SpanName::Text(text) => RawName { verb: &"", text: self.keep(text.as_bytes()) },
+            SpanName::Target { verb, target } => RawName { verb, text: self.keep(target.as_bytes()) },
+        };
+    }
+}
+
+// === impl Recording ===
+
+impl Recording<'_> {
+    /// Sets an attribute; one with the same key is replaced.
+    #[inline]
+    pub fn set<'k, 'v>(&mut self, key: impl Into<Key<'k>>, value: impl Into<Value<'v>>) {
+        let (key, value) = (key.into(), value.into());
+        let wanted = key.as_str().as_bytes();
+        match self.0.attributes.iter().position(|known| self.0.key_str(known.key) == wanted) {
+            Some(at) => self.0.attributes[at].value = self.0.raw_value(value),
+            None => self.0.push(key, value),
+        }
+    }
+
+    /// Adds an attribute whose key the span does not have yet: [`set`](Self::set) without the search for it.
+    #[inline]
+    pub fn push<'k, 'v>(&mut self, key: impl Into<Key<'k>>, value: impl Into<Value<'v>>) {
+        self.0.push(key.into(), value.into());
+    }
+
+    /// Changes the name.
+    pub fn set_name<'n>(&mut self, name: impl Into<SpanName<'n>>) {
+        self.0.set_name(name.into());
+    }
+
+    /// Sets the status. `Ok` is final: neither `Unset` nor an error replaces it.
+    pub fn set_status(&mut self, status: &Status) {
+        let (code, description) = match status {
+            Status::Unset => return,
+            Status::Ok => (StatusCode::Ok, ""),
+            Status::Error { description } => (StatusCode::Error, &**description),
+        };
+        if self.0.head.status != StatusCode::Ok {
+            self.0.head.status = code;
+            self.0.head.description =
+                if description.is_empty() { Text::default() } else { self.0.keep(description.as_bytes()) };
+        }
+    }
+
+    /// Marks the span as failed and says with what: `error.type` must be of low cardinality.
+    pub fn set_error<'v>(&mut self, error_type: impl Into<Value<'v>>) {
+        self.set_status(&Status::error());
+        self.set(ERROR_TYPE, error_type);
+    }
+
+    /// Adds an event that happens now.
+    pub fn event<'k>(&mut self, name: impl Into<Key<'k>>, attributes: &[(Key<'_>, Value<'_>)]) {
+        self.event_at(name, Instant::now(), attributes);
+    }
+
+    /// Adds an event of another time.
+    pub fn event_at<'k>(&mut self, name: impl Into<Key<'k>>, time: Instant, attributes: &[(Key<'_>, Value<'_>)]) {
+        let record = &mut *self.0;
+        if record.events.len() >= record.limits.events.min(u32::from(u16::MAX)) as usize {
+            record.head.dropped_events = record.head.dropped_events.saturating_add(1);
+            return;
+        }
+        let name = record.raw_key(name.into());
+        let mut kept = mem::take(&mut record.event_attributes);
+        let counts = record.nest(attributes, record.limits.event_attributes, &mut kept);
+        record.event_attributes = kept;
+        record.events.push(RawEvent { name, time, attributes: counts.0, dropped: counts.1 });
+        record.head.events += 1;
+    }
+
+    /// Adds a link to another span.
+    pub fn link(&mut self, to: SpanContext, attributes: &[(Key<'_>, Value<'_>)]) {
+        let record = &mut *self.0;
+        if record.links.len() >= record.limits.links.min(u32::from(u16::MAX)) as usize {
+            record.head.dropped_links = record.head.dropped_links.saturating_add(1);
+            return;
+        }
+        let mut kept = mem::take(&mut record.link_attributes);
+        let counts = record.nest(attributes, record.limits.link_attributes, &mut kept);
+        record.link_attributes = kept;
+        record.links.push(RawLink { span_context: to, attributes: counts.0, dropped: counts.1 });
+        record.head.links += 1;
+    }
+
+    /// Whether an attribute of this key was set.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.0.attributes.iter().any(|known| self.0.key_str(known.key) == key.as_bytes())
+    }
+
+    /// The status that was set so far is an error.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.0.head.status == StatusCode::Error
+    }
+}
+
+impl AttributeVisitor for Recording<'_> {
+    #[inline]
+    fn attribute(&mut self, key: Key<'_>, value: Value<'_>) {
+        self.0.push(key, value);
+    }
+}
+
+impl Record {
+    /// Copies the attributes of an event or a link; how many were kept and how many were not.
+    fn nest(&mut self, attributes: &[(Key<'_>, Value<'_>)], most: u32, to: &mut Vec<RawAttribute>) -> (u32, u32) {
+        let kept = attributes.len().min(most as usize);
+        for (key, value) in &attributes[..kept] {
+            let attribute = RawAttribute { key: self.raw_key(*key), value: self.raw_value(*value) };
+            to.push(attribute);
+        }
+        (kept as u32, (attributes.len() - kept) as u32)
+    }
+}
+
+/// A stretch of a span's text; nothing if it does not lie within.
+#[inline]
+pub(crate) fn slice(text: &[u8], at: Text) -> &[u8] {
+    text.get(at.at as usize..(at.at + at.len) as usize).unwrap_or_default()
+}
+
+thread_local! {
+    /// The head of a cell that no span has used yet: `Instant`s cannot be made in a constant.
+    static EMPTY: Head = Head::empty();
+}
+
+static NOBODY: Scope = Scope { name: "", version: "" };
+
+impl Head {
+    fn empty() -> Self {
+        let now = Instant::now();
+        let (trace_id, span_id) = (TraceId::from_u128(1), SpanId::from_u64(1));
+        let (Some(trace_id), Some(span_id)) = (trace_id, span_id) else { unreachable!("one is not zero") };
+        Self {
+            span_context: SpanContext::new(trace_id, span_id, TraceFlags::NONE),
+            parent: None,
+            start: now,
+            end: now,
+            name: RawName { verb: &"", text: Text::default() },
+            scope: &NOBODY,
+            description: Text::default(),
+            anchor: Anchor::default(),
+            attributes: 0,
+            text: 0,
+            tracestate: 0,
+            events: 0,
+            links: 0,
+            dropped_attributes: 0,
+            dropped_events: 0,
+            dropped_links: 0,
+            kind: SpanKind::Internal,
+            key: None,
+            status: StatusCode::Unset,
+            outcome: SpanEnd::Cancelled,
+            parent_remote: false,
+        }
+    }
+}
+
+/// `error.type` of the semantic conventions.
+pub(crate) const ERROR_TYPE: Key<'static> = Key::new("error.type");
+
+const KEPT_TEXT: usize = 4096;
+const KEPT_ATTRIBUTES: usize = 64;
+const KEPT_EVENTS: usize = 16;

@@ -1,0 +1,210 @@
+//! Spans: the one owner that ends it, and the handles that write to it.
+
+use std::mem;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::attribute::{Key, Value};
+use crate::context::node::{self, Node};
+use crate::record::Record;
+use crate::stats::count;
+use crate::{Context, Recording, SpanContext, SpanEnd, Status};
+
+/// The owner of a span: it alone ends it.
+///
+/// Not `Clone`. Everything else that knows the span, contexts and [`SpanRef`]s, neither keeps it open nor is needed for
+/// its end. It is ended by [`end`](Self::end); one that is dropped ends as cancelled.
+///
+/// ```
+/// use throughline_core::{SpanEnd, Tracer};
+///
+/// let tracer = Tracer::builder().build();
+/// let span = tracer.span("rebuild index").start();
+/// span.context().scope(|| { /* spans that are started here are its children */ });
+/// span.set("index.documents", 41_u32);
+/// span.end(SpanEnd::Completed);
+/// ```
+#[must_use = "a span that is dropped ends as cancelled"]
+#[derive(Debug)]
+pub struct Span {
+    context: Context,
+    owned: bool,
+}
+
+/// Writes to a span that somebody else owns.
+///
+/// Writes after the span's end are dropped and counted in [`Stats::late_writes`](crate::Stats::late_writes). On a
+/// context without a recorded span every method does nothing.
+#[derive(Clone, Default)]
+pub struct SpanRef(Option<Arc<Node>>);
+
+// === impl Span ===
+
+impl Span {
+    pub(crate) fn new(node: Arc<Node>) -> Self {
+        Self { context: Context::of(node), owned: true }
+    }
+
+    /// A span that is not one: nothing is recorded, and the context is passed on as it is.
+    pub fn suppressed(context: Context) -> Self {
+        Self { context, owned: false }
+    }
+
+    /// The context to attach to the work that the span stands for.
+    #[inline]
+    #[must_use]
+    pub fn context(&self) -> Context {
+        self.context.clone()
+    }
+
+    /// The span's identity; nothing if it was suppressed and there is no other.
+    #[inline]
+    #[must_use]
+    pub fn span_context(&self) -> Option<SpanContext> {
+        self.context.span_context()
+    }
+
+    /// Whether what is written to the span is kept.
+    #[inline]
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        self.owned && self.context.node().is_some_and(|node| node.recording)
+    }
+
+    /// Lets `write` at the span, if it is recorded.
+    pub fn record<R>(&self, write: impl FnOnce(&mut Recording<'_>) -> R) -> Option<R> {
+        self.context.node().filter(|_| self.owned)?.write(write)
+    }
+
+    /// Sets an attribute; one with the same key is replaced.
+    pub fn set<'k, 'v>(&self, key: impl Into<Key<'k>>, value: impl Into<Value<'v>>) {
+        self.record(|span| span.set(key, value));
+    }
+
+    /// A handle that can be cloned and kept.
+    #[must_use]
+    pub fn span_ref(&self) -> SpanRef {
+        SpanRef::new(self.context.node().filter(|_| self.owned).cloned())
+    }
+
+    /// Ends the span now.
+    #[inline]
+    pub fn end(self, end: SpanEnd) {
+        self.end_with(end, |_| {});
+    }
+
+    /// Ends the span now, with a last word of attributes and status.
+    #[inline]
+    pub fn end_with(mut self, end: SpanEnd, last: impl FnOnce(&mut Recording<'_>)) {
+        let context = mem::take(&mut self.context);
+        if mem::take(&mut self.owned) {
+            close(context, end, last);
+        }
+    }
+}
+
+impl Drop for Span {
+    #[inline]
+    fn drop(&mut self) {
+        if self.owned {
+            let context = mem::take(&mut self.context);
+            if let Some(tracer) = context.node().and_then(|node| node.tracer.as_ref()) {
+                count(&tracer.inner().counters.abandoned);
+            }
+            close(context, SpanEnd::Cancelled, |_| {});
+        }
+    }
+}
+
+/// Seals the cell and lends it to the listeners and the sink. If nobody else holds the node there is no lock.
+#[inline]
+fn close(mut context: Context, end: SpanEnd, last: impl FnOnce(&mut Recording<'_>)) {
+    let Some(mut node) = context.take_node() else { return };
+    if let Some(unique) = Arc::get_mut(&mut node) {
+        if unique.recording {
+            let Node { extras, tracer, record, .. } = unique;
+            let record = record.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+            last(&mut Recording(record));
+            if let Some(tracer) = tracer {
+                let raw = extras.as_deref().map_or(&[][..], |extras| &extras.tracestate.raw);
+                tracer.finish(record, end, raw);
+            }
+            unique.recording = false;
+        }
+        node::put_back(node);
+    } else if node.recording {
+        // A clone of the context outlives the span. The cell is taken out of the lock first: listeners and sinks are
+        // other people's code and may look at the context.
+        let mut record = mem::replace(&mut *node.lock(), Record::sealed());
+        last(&mut Recording(&mut record));
+        if let Some(tracer) = &node.tracer {
+            let raw = node.extras.as_deref().map_or(&[][..], |extras| &extras.tracestate.raw);
+            tracer.finish(&mut record, end, raw);
+        }
+        drop(Context::of(node));
+    } else {
+        drop(Context::of(node));
+    }
+}
+
+// === impl SpanRef ===
+
+impl SpanRef {
+    pub(crate) fn new(node: Option<Arc<Node>>) -> Self {
+        Self(node)
+    }
+
+    /// The span's identity.
+    #[must_use]
+    pub fn span_context(&self) -> Option<SpanContext> {
+        self.0.as_ref().and_then(|node| node.span_context)
+    }
+
+    /// Whether what is written is kept: the span is recorded and has not ended.
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        self.0.as_ref().is_some_and(|node| {
+            let owner = node.origin.as_deref().unwrap_or(node);
+            owner.recording && owner.lock().open
+        })
+    }
+
+    /// Lets `write` at the span, if it is recorded and has not ended.
+    ///
+    /// The span is locked meanwhile: `write` must not write to it through another handle.
+    pub fn record<R>(&self, write: impl FnOnce(&mut Recording<'_>) -> R) -> Option<R> {
+        self.0.as_ref()?.write(write)
+    }
+
+    /// Sets an attribute; one with the same key is replaced.
+    pub fn set<'k, 'v>(&self, key: impl Into<Key<'k>>, value: impl Into<Value<'v>>) {
+        self.record(|span| span.set(key, value));
+    }
+
+    /// Adds an event that happens now.
+    pub fn event<'k>(&self, name: impl Into<Key<'k>>, attributes: &[(Key<'_>, Value<'_>)]) {
+        let now = Instant::now();
+        self.record(|span| span.event_at(name, now, attributes));
+    }
+
+    /// Adds a link to another span.
+    pub fn link(&self, to: SpanContext, attributes: &[(Key<'_>, Value<'_>)]) {
+        self.record(|span| span.link(to, attributes));
+    }
+
+    /// Sets the status.
+    pub fn set_status(&self, status: &Status) {
+        self.record(|span| span.set_status(status));
+    }
+
+    /// Marks the span as failed and says with what: `error_type` must be of low cardinality.
+    pub fn set_error<'v>(&self, error_type: impl Into<Value<'v>>) {
+        self.record(|span| span.set_error(error_type));
+    }
+}
+
+impl std::fmt::Debug for SpanRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("SpanRef").field(&self.span_context()).finish()
+    }
+}

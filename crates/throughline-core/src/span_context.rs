@@ -1,0 +1,150 @@
+//! The part of a span that crosses the wire, and its `traceparent` text.
+
+use std::fmt;
+
+use crate::hex;
+use crate::{SpanId, TraceFlags, TraceId};
+
+/// The identity of a span: what a child, a link or a remote service needs to know of it.
+///
+/// Immutable, 32 bytes, `Copy`. It always has valid ids: the absence of a span is `Option::None`.
+///
+/// ```
+/// use throughline_core::SpanContext;
+///
+/// let parent = SpanContext::from_traceparent(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")?;
+/// assert!(parent.is_sampled() && parent.is_remote());
+/// assert_eq!(parent.span_id().to_string(), "00f067aa0ba902b7");
+/// # Ok::<(), throughline_core::InvalidTraceParent>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SpanContext {
+    trace_id: TraceId,
+    span_id: SpanId,
+    flags: TraceFlags,
+    remote: bool,
+}
+
+/// The text was not a `traceparent` of a version that may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidTraceParent(());
+
+// === impl SpanContext ===
+
+impl SpanContext {
+    /// The identity of a local span.
+    #[must_use]
+    pub const fn new(trace_id: TraceId, span_id: SpanId, flags: TraceFlags) -> Self {
+        Self { trace_id, span_id, flags, remote: false }
+    }
+
+    /// The same identity, known to come from another process (or not).
+    #[must_use]
+    pub const fn with_remote(self, remote: bool) -> Self {
+        Self { remote, ..self }
+    }
+
+    /// The trace that the span belongs to.
+    #[must_use]
+    pub const fn trace_id(&self) -> TraceId {
+        self.trace_id
+    }
+
+    /// The span itself.
+    #[must_use]
+    pub const fn span_id(&self) -> SpanId {
+        self.span_id
+    }
+
+    /// The flags that are sent on.
+    #[must_use]
+    pub const fn flags(&self) -> TraceFlags {
+        self.flags
+    }
+
+    /// Whether the span is recorded, as far as its service knows.
+    #[must_use]
+    pub const fn is_sampled(&self) -> bool {
+        self.flags.is_sampled()
+    }
+
+    /// Whether the span lives in another process.
+    #[must_use]
+    pub const fn is_remote(&self) -> bool {
+        self.remote
+    }
+
+    /// Reads a `traceparent` field value; blanks and tabs around it are ignored.
+    ///
+    /// Version 00 must be exactly 55 bytes long. A higher version is read by its first 55 bytes, if nothing or a
+    /// dash follows ([Trace Context §3.2.4](https://www.w3.org/TR/trace-context-2/#versioning-of-traceparent)).
+    ///
+    /// # Errors
+    ///
+    /// Anything else: another length, version `ff`, upper case, ids that are all zero.
+    #[inline]
+    pub fn from_traceparent(text: &[u8]) -> Result<Self, InvalidTraceParent> {
+        let text = trim_blanks(text);
+        let Some((head, rest)) = text.split_first_chunk::<LENGTH>() else {
+            return Err(InvalidTraceParent(()));
+        };
+        let (trace_high, bad_1) = hex::decode16(head, 3);
+        let (trace_low, bad_2) = hex::decode16(head, 19);
+        let (span, bad_3) = hex::decode16(head, 36);
+        let (ends, bad_4) = hex::decode8([b'0', b'0', b'0', b'0', head[0], head[1], head[53], head[54]]);
+        let dashes = (head[2] ^ b'-') | (head[35] ^ b'-') | (head[52] ^ b'-');
+        let version_fits = match (ends >> 8, rest.first()) {
+            (0, None) => true,
+            (0 | 0xff, _) => false,
+            (_, following) => matches!(following, None | Some(b'-')),
+        };
+        if (bad_1 | bad_2 | bad_3 | bad_4 | u64::from(dashes)) != 0 || !version_fits {
+            return Err(InvalidTraceParent(()));
+        }
+        let trace_id = TraceId::from_u128((u128::from(trace_high) << 64) | u128::from(trace_low));
+        match (trace_id, SpanId::from_u64(span)) {
+            (Some(trace_id), Some(span_id)) => {
+                let flags = TraceFlags::from_bits(ends as u8);
+                Ok(Self { trace_id, span_id, flags, remote: true })
+            }
+            _ => Err(InvalidTraceParent(())),
+        }
+    }
+
+    /// Writes the identity as a version 00 `traceparent` field value.
+    #[inline]
+    #[must_use]
+    pub fn to_traceparent(&self) -> [u8; 55] {
+        let mut text = [b'-'; LENGTH];
+        text[0] = b'0';
+        text[1] = b'0';
+        let trace = self.trace_id.to_u128();
+        hex::encode16(&mut text, 3, (trace >> 64) as u64);
+        hex::encode16(&mut text, 19, trace as u64);
+        hex::encode16(&mut text, 36, self.span_id.to_u64());
+        text[53] = b'0';
+        text[54] = b'0' + self.flags.bits();
+        text
+    }
+}
+
+// === impl InvalidTraceParent ===
+
+impl fmt::Display for InvalidTraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("invalid traceparent: expected `00-<32 hex>-<16 hex>-<2 hex>` in lower case")
+    }
+}
+
+impl std::error::Error for InvalidTraceParent {}
+
+/// Without blanks and tabs at either end: HTTP stacks strip them, brokers and files do not.
+#[inline]
+pub(crate) fn trim_blanks(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
+
+const LENGTH: usize = 55;

@@ -1,0 +1,52 @@
+//! What went wrong quietly, in numbers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a [`Tracer`](crate::Tracer) counted since it was built.
+///
+/// Nothing here is logged per occurrence: malformed input must not flood a log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Requests or messages whose trace fields were malformed, or repeated where one is allowed; they were ignored.
+    pub malformed_parents: u64,
+    /// Spans that were not started because one of the same [`SemanticKey`](crate::SemanticKey) was in the context.
+    pub suppressed: u64,
+    /// Writes to spans that had ended; they were dropped.
+    pub late_writes: u64,
+    /// Spans that nobody ended: their owner was dropped, which ended them as cancelled.
+    pub abandoned: u64,
+    /// Samplers, sinks, listeners and extractors that panicked; the application did not notice.
+    pub hook_panics: u64,
+    /// Baggage that was not sent because the host was not named in `baggage_to`.
+    pub baggage_withheld: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) malformed_parents: AtomicU64,
+    pub(crate) suppressed: AtomicU64,
+    pub(crate) late_writes: AtomicU64,
+    pub(crate) abandoned: AtomicU64,
+    pub(crate) hook_panics: AtomicU64,
+    pub(crate) baggage_withheld: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn read(&self) -> Stats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            malformed_parents: read(&self.malformed_parents),
+            suppressed: read(&self.suppressed),
+            late_writes: read(&self.late_writes),
+            abandoned: read(&self.abandoned),
+            hook_panics: read(&self.hook_panics),
+            baggage_withheld: read(&self.baggage_withheld),
+        }
+    }
+}
+
+/// Counts one.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

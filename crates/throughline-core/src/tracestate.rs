@@ -1,0 +1,228 @@
+//! W3C `tracestate`.
+
+use std::fmt;
+
+use crate::span_context::trim_blanks;
+use crate::text::SharedText;
+
+/// W3C `tracestate`: what other vendors want to be told again further down the trace.
+///
+/// The text is kept as it came, so that what nobody changed is sent on byte for byte. It is shared: a clone is one
+/// refcount. [`insert`](Self::insert) and [`remove`](Self::remove) make new values and follow the mutation rules of
+/// [Trace Context level 2 §3.3](https://www.w3.org/TR/trace-context-2/#tracestate-header): a changed member moves to
+/// the front, the order of the others is kept, and the right-most goes when there are more than 32.
+///
+/// ```
+/// use throughline_core::TraceState;
+///
+/// let state = TraceState::parse(b"rojo=00f067aa0ba902b7,congo=t61rcWkgMzE")?;
+/// assert_eq!(state.get("congo"), Some("t61rcWkgMzE"));
+/// assert_eq!(state.insert("congo", "1")?.as_str(), "congo=1,rojo=00f067aa0ba902b7");
+/// # Ok::<(), throughline_core::InvalidTraceState>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct TraceState(SharedText);
+
+/// The text was not a `tracestate`, or the member not one that may be added to one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidTraceState(());
+
+// === impl TraceState ===
+
+impl TraceState {
+    /// The most members that a list may have.
+    pub const MAX_MEMBERS: usize = 32;
+
+    /// The most bytes that are sent on. A longer list loses whole members: first those of more than 128 bytes, then
+    /// the right-most. The specification asks for at least 512.
+    pub const MAX_LENGTH: usize = 4096;
+
+    /// Checks a field value; several header lines are joined by commas beforehand.
+    ///
+    /// Of members with the same key the first counts.
+    ///
+    /// # Errors
+    ///
+    /// One invalid member, or more than 32, make the whole list invalid, and so does a list without any member.
+    pub fn parse(text: &[u8]) -> Result<Self, InvalidTraceState> {
+        let mut count = 0;
+        for member in split(text) {
+            if !valid_member(member) {
+                return Err(InvalidTraceState(()));
+            }
+            count += 1;
+        }
+        if !(1..=Self::MAX_MEMBERS).contains(&count) {
+            return Err(InvalidTraceState(()));
+        }
+        let text = if text.len() > Self::MAX_LENGTH { &*shorten(text) } else { trim_blanks(text) };
+        SharedText::new(text).map(Self).ok_or(InvalidTraceState(()))
+    }
+
+    /// The list as it is sent.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The members in order, later ones with a key that was there before included.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.as_str().split(',').filter_map(|member| trim_member(member).split_once('='))
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.iter().find_map(|(name, value)| (name == key).then_some(value))
+    }
+
+    /// The list with the member in front; other members of that key are gone.
+    ///
+    /// # Errors
+    ///
+    /// The key must be valid in level 1 and in level 2 (a simple key starts with a letter, `tenant@vendor` has one
+    /// `@`), the value 1 to 256 printable characters without comma and equals sign that do not end in a blank.
+    pub fn insert(&self, key: &str, value: &str) -> Result<Self, InvalidTraceState> {
+        let first = single(key, value)?;
+        let others = self.iter().filter(|(name, _)| *name != key);
+        let mut text = first;
+        for (name, value) in others.take(Self::MAX_MEMBERS - 1) {
+            push_member(&mut text, name, value);
+        }
+        Self::parse(text.as_bytes())
+    }
+
+    /// The list without the members of a key; nothing if none is left.
+    #[must_use]
+    pub fn remove(&self, key: &str) -> Option<Self> {
+        let mut text = String::new();
+        for (name, value) in self.iter().filter(|(name, _)| *name != key) {
+            push_member(&mut text, name, value);
+        }
+        Self::parse(text.as_bytes()).ok()
+    }
+
+    /// A list with one member; the rules are those of [`insert`](Self::insert).
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert).
+    pub fn new(key: &str, value: &str) -> Result<Self, InvalidTraceState> {
+        Self::parse(single(key, value)?.as_bytes())
+    }
+
+    pub(crate) fn text(&self) -> &SharedText {
+        &self.0
+    }
+}
+
+impl fmt::Display for TraceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for TraceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TraceState").field(&self.as_str()).finish()
+    }
+}
+
+// === impl InvalidTraceState ===
+
+impl fmt::Display for InvalidTraceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("invalid tracestate: expected 1 to 32 members `key=value` separated by commas")
+    }
+}
+
+impl std::error::Error for InvalidTraceState {}
+
+fn single(key: &str, value: &str) -> Result<String, InvalidTraceState> {
+    let text = format!("{key}={value}");
+    if level_1_key(key.as_bytes()) && valid_member(text.as_bytes()) { Ok(text) } else { Err(InvalidTraceState(())) }
+}
+
+fn push_member(text: &mut String, key: &str, value: &str) {
+    if !text.is_empty() {
+        text.push(',');
+    }
+    text.push_str(key);
+    text.push('=');
+    text.push_str(value);
+}
+
+/// The members, trimmed, without the empty ones.
+fn split(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| *byte == b',').map(trim_blanks).filter(|member| !member.is_empty())
+}
+
+fn trim_member(member: &str) -> &str {
+    member.trim_matches([' ', '\t'])
+}
+
+/// `key=value` by the grammar of level 2.
+fn valid_member(member: &[u8]) -> bool {
+    let Some(equals) = member.iter().position(|byte| CLASS[usize::from(*byte)] & KEY == 0) else { return false };
+    let (key, value) = (&member[..equals], &member[equals..]);
+    let Some((b'=', value)) = value.split_first() else { return false };
+    (1..=256).contains(&key.len())
+        && CLASS[usize::from(key[0])] & FIRST != 0
+        && (1..=256).contains(&value.len())
+        && value.iter().all(|byte| CLASS[usize::from(*byte)] & VALUE != 0)
+}
+
+/// The key grammar of level 1: `letter …` or `tenant@vendor` (at most 241 and 14 characters).
+fn level_1_key(key: &[u8]) -> bool {
+    let simple = |part: &[u8], most: usize| {
+        (1..=most).contains(&part.len()) && part.iter().all(|b| *b != b'@' && CLASS[usize::from(*b)] & KEY != 0)
+    };
+    match key.iter().position(|byte| *byte == b'@') {
+        None => simple(key, 256) && key[0].is_ascii_lowercase(),
+        Some(at) => {
+            let (tenant, vendor) = (&key[..at], &key[at + 1..]);
+            simple(tenant, 241)
+                && !matches!(tenant[0], b'_' | b'-' | b'*' | b'/')
+                && simple(vendor, 14)
+                && vendor[0].is_ascii_lowercase()
+        }
+    }
+}
+
+/// Whole members that fit into [`TraceState::MAX_LENGTH`].
+#[cold]
+fn shorten(text: &[u8]) -> Vec<u8> {
+    let mut members: Vec<&[u8]> = split(text).collect();
+    let length = |members: &[&[u8]]| members.iter().map(|m| m.len() + 1).sum::<usize>() - 1;
+    while length(&members) > TraceState::MAX_LENGTH {
+        let long = members.iter().rposition(|member| member.len() > LONG_MEMBER);
+        members.remove(long.unwrap_or(members.len() - 1));
+    }
+    members.join(&b',')
+}
+
+/// Members longer than this go first when a list must be shortened.
+const LONG_MEMBER: usize = 128;
+
+const KEY: u8 = 1;
+const FIRST: u8 = 2;
+const VALUE: u8 = 4;
+
+/// What a byte may be part of.
+const CLASS: [u8; 256] = {
+    let mut class = [0; 256];
+    let mut byte = 0x20;
+    while byte < 0x7f {
+        if byte != b',' as usize && byte != b'=' as usize {
+            class[byte] |= VALUE;
+        }
+        if matches!(byte as u8, b'a'..=b'z' | b'0'..=b'9') {
+            class[byte] |= KEY | FIRST;
+        }
+        if matches!(byte as u8, b'_' | b'-' | b'*' | b'/' | b'@') {
+            class[byte] |= KEY;
+        }
+        byte += 1;
+    }
+    class
+};

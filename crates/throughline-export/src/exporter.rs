@@ -1,0 +1,106 @@
+//! What takes batches of finished spans.
+
+use std::error::Error;
+use std::fmt;
+
+use throughline_core::{FinishedSpan, Resource, SpanBuffer};
+
+/// Takes batches of finished spans somewhere: a console, a file, a backend.
+///
+/// All methods are called on the pipeline's own thread, one at a time, in a context in which nothing is instrumented: an
+/// exporter's own calls are never traced. It may block; a slow, failing, hanging or panicking exporter costs the
+/// application nothing but counted spans.
+pub trait Exporter: Send + 'static {
+    /// Takes one batch.
+    ///
+    /// # Errors
+    ///
+    /// The batch was not taken; its spans are counted as failed. It is not offered again: retries are the
+    /// exporter's, who knows which failures pass.
+    fn export(&mut self, batch: &Batch<'_>) -> Result<(), ExportError>;
+
+    /// Finishes what was taken but not yet brought to its place.
+    ///
+    /// # Errors
+    ///
+    /// It could not be done.
+    fn flush(&mut self) -> Result<(), ExportError> {
+        Ok(())
+    }
+
+    /// The last call.
+    fn shutdown(&mut self) {}
+}
+
+/// Finished spans of one service, lent to an [`Exporter`].
+#[derive(Clone, Copy)]
+pub struct Batch<'a> {
+    buffer: &'a SpanBuffer,
+    resource: &'a Resource,
+    first: usize,
+    len: usize,
+}
+
+/// An exporter could not take a batch.
+#[derive(Debug)]
+pub struct ExportError(Box<dyn Error + Send + Sync>);
+
+// === impl Batch ===
+
+impl<'a> Batch<'a> {
+    /// All spans of a buffer, as those of one service.
+    #[must_use]
+    pub fn new(buffer: &'a SpanBuffer, resource: &'a Resource) -> Self {
+        Self { buffer, resource, first: 0, len: buffer.len() }
+    }
+
+    /// The spans, in the order in which they ended on their thread.
+    pub fn spans(&self) -> impl Iterator<Item = FinishedSpan<'a>> {
+        self.buffer.spans(self.resource).skip(self.first).take(self.len)
+    }
+
+    /// How many spans there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no span.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The service.
+    #[must_use]
+    pub fn resource(&self) -> &'a Resource {
+        self.resource
+    }
+}
+
+impl fmt::Debug for Batch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("len", &self.len).field("resource", &self.resource).finish_non_exhaustive()
+    }
+}
+
+// === impl ExportError ===
+
+impl ExportError {
+    /// An error of this cause.
+    pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(cause.into())
+    }
+}
+
+impl fmt::Display for ExportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("spans could not be exported")
+    }
+}
+
+impl Error for ExportError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
+}

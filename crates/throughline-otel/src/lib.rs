@@ -1,0 +1,1 @@
+//! Any OpenTelemetry span exporter, OTLP among them, behind throughline.

@@ -1,0 +1,1 @@
+//! Carries throughline contexts into tokio tasks, blocking threads and join sets.

@@ -1,0 +1,1 @@
+//! Asserts the shape of traces in tests of throughline users and of throughline itself.

@@ -1,0 +1,1 @@
+//! Tower layers that trace HTTP servers and clients with throughline.

@@ -26,7 +26,7 @@ pub trait Operation: Send + Sync + 'static {
     fn scope(&self) -> &'static Scope;
 
     /// The span's name, of low cardinality.
-    fn name<'a>(&self, request: &Self::Request<'a>) -> SpanName<'a>;
+    fn name<'r>(&self, request: &'r Self::Request<'_>) -> SpanName<'r>;
 
     /// Shows the attributes that are known at the start. They are visited for the sampler, if it asks, and for the record:
     /// keys do not repeat.

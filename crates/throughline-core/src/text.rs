@@ -33,10 +33,6 @@ impl SharedText {
         &self.0
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-
     pub(crate) fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
     }
@@ -47,10 +43,6 @@ impl SharedText {
     pub(crate) fn new(text: &[u8]) -> Option<Self> {
         let visible = text.iter().all(|byte| matches!(byte, b'\t' | 0x20..=0x7e));
         std::str::from_utf8(text).ok().filter(|_| visible).map(|text| Self(text.into()))
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
     }
 
     pub(crate) fn as_str(&self) -> &str {

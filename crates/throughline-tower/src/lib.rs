@@ -1,1 +1,65 @@
-//! Tower layers that trace HTTP servers and clients with throughline.
+//! Tower layers that trace HTTP, on both ends of the wire.
+//!
+//! [`HttpServerLayer`] makes one SERVER span per request, below the parent that the request names; [`HttpClientLayer`]
+//! makes one CLIENT span per request and tells the other side of it. They take any `Service<http::Request<_>>`: axum,
+//! hyper behind `TowerToHyperService`, hyper-util's client, a `ServiceBuilder` stack.
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use http::{Request, Response};
+//! use http_body_util::Empty;
+//! use throughline_testing::{MemorySink, tracer};
+//! use throughline_tower::HttpServerLayer;
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # tokio_test::block_on(async {
+//! let (tracer, spans) = tracer();
+//! let service = ServiceBuilder::new().layer(HttpServerLayer::new(&tracer)).service(service_fn(
+//!     |_: Request<Empty<&[u8]>>| async { Ok::<_, Infallible>(Response::new(Empty::<&[u8]>::new())) },
+//! ));
+//! service.oneshot(Request::get("/healthz").body(Empty::new())?).await?;
+//! assert_eq!(spans.spans()[0].name, "GET");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # When a span ends
+//!
+//! | side | completed or failed | cancelled |
+//! |---|---|---|
+//! | server | at the end of the response's body: its last frame, trailers, an error, the declared length, or at once where there can be no body (HEAD, 1xx, 204, 304) | the future or the body is dropped before that: an error with `error.type` = `cancelled` |
+//! | client | at the response's head, or at its body's end ([`HttpClientLayer::end_at`]) | the future is dropped before that: not an error |
+//!
+//! A handler that panics ends its span as `panicked` while the panic passes through. A connection that breaks after
+//! the last frame was handed to the server cannot be seen from here.
+//!
+//! # Guarantees
+//!
+//! * The error type, readiness, `size_hint`, `is_end_stream` and trailers are the inner service's; no future and no body
+//!   is boxed; the inner service is not cloned.
+//! * The context is current in `call`, in every poll of the future and of the body, and while they are dropped.
+//! * A span ends exactly once, however many clones of its context live on.
+//! * Unsampled requests allocate nothing in steady state. Their body is passed on without its context only if its length
+//!   is known exactly.
+//! * Credentials never become attributes; query values are redacted. `Forwarded` and `X-Forwarded-*` are not believed.
+
+mod attributes;
+mod authority;
+mod body;
+mod client;
+mod egress;
+mod error_type;
+mod exchange;
+mod future;
+mod request;
+mod resend;
+mod server;
+mod url;
+
+pub use self::attributes::{HttpClientOperation, HttpServerOperation, ResponseView};
+pub use self::body::ResponseBody;
+pub use self::client::{EndAt, HttpClient, HttpClientLayer};
+pub use self::future::ResponseFuture;
+pub use self::request::RequestView;
+pub use self::resend::{Resend, ResendFuture, ResendLayer};
+pub use self::server::{HttpServer, HttpServerLayer};

@@ -199,6 +199,13 @@ impl Context {
         self.0.as_ref().and_then(|node| node.baggage()).unwrap_or(&NONE)
     }
 
+    /// Whether there may be baggage; does not parse it.
+    #[inline]
+    #[must_use]
+    pub fn has_baggage(&self) -> bool {
+        self.0.as_ref().and_then(|node| node.extras.as_deref()).is_some_and(|extras| !extras.baggage.is_empty())
+    }
+
     /// A value that was put into the context or one above it.
     #[must_use]
     pub fn value<T: Any + Send + Sync>(&self) -> Option<&T> {

@@ -260,7 +260,7 @@ impl LazyBaggage {
         self.parsed = OnceLock::from(baggage);
     }
 
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.raw.is_empty() && self.parsed.get().is_none_or(Baggage::is_empty)
     }
 }

@@ -1,0 +1,125 @@
+//! The response body of both sides.
+
+use std::pin::Pin;
+use std::task::{self, Poll, ready};
+
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::exchange::{Exchange, Phase};
+
+pin_project! {
+    /// Response body of [`HttpServer`](crate::HttpServer) and [`HttpClient`](crate::HttpClient).
+    ///
+    /// It is the inner body in everything but that the request's context is current when it is polled or dropped, and
+    /// that it ends the request's span: at its end, at trailers, at an error, when the declared length was handed
+    /// on, or as cancelled when it is dropped before that.
+    #[derive(Debug)]
+    pub struct ResponseBody<B> {
+        #[pin]
+        inner: Option<B>,
+        exchange: Option<Exchange>,
+        // Bytes until nobody asks any more.
+        left: Option<u64>,
+    }
+
+    impl<B> PinnedDrop for ResponseBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let Some(mut exchange) = this.exchange.take() else { return };
+            {
+                let _entered = exchange.context.enter();
+                this.inner.set(None);
+            }
+            exchange.cancel(Phase::Body);
+        }
+    }
+}
+
+impl<B> ResponseBody<B> {
+    #[inline]
+    pub(crate) fn new(inner: B, exchange: Exchange, left: Option<u64>) -> Self {
+        Self { inner: Some(inner), exchange: Some(exchange), left }
+    }
+
+    #[inline]
+    pub(crate) fn untraced(inner: B) -> Self {
+        Self { inner: Some(inner), exchange: None, left: None }
+    }
+
+    /// The inner body if there is nothing left to watch, so that a caller may do without the wrapper.
+    ///
+    /// # Errors
+    ///
+    /// The span has not ended; the wrapper is given back.
+    #[inline]
+    pub fn try_into_inner(mut self) -> Result<B, Self> {
+        match (&self.exchange, self.inner.take()) {
+            (None, Some(inner)) => Ok(inner),
+            (_, inner) => {
+                self.inner = inner;
+                Err(self)
+            }
+        }
+    }
+
+    /// The inner body.
+    #[must_use]
+    pub fn get_ref(&self) -> Option<&B> {
+        self.inner.as_ref()
+    }
+}
+
+impl<B> Body for ResponseBody<B>
+where
+    B: Body,
+    B::Error: 'static,
+{
+    type Data = B::Data;
+    type Error = B::Error;
+
+    #[inline]
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        use bytes::Buf as _;
+
+        let mut this = self.project();
+        let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let Some(exchange) = this.exchange else { return inner.poll_frame(cx) };
+        let frame = ready!(exchange.run(Phase::Body, || inner.as_mut().poll_frame(cx)));
+        let ended = match &frame {
+            None => true,
+            Some(Err(error)) => {
+                exchange.fail(error);
+                true
+            }
+            Some(Ok(frame)) => match frame.data_ref() {
+                None => frame.is_trailers(),
+                Some(data) => {
+                    *this.left = this.left.map(|left| left.saturating_sub(data.remaining() as u64));
+                    *this.left == Some(0) || inner.is_end_stream()
+                }
+            },
+        };
+        if ended {
+            exchange.complete();
+            *this.exchange = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    #[inline]
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    #[inline]
+    fn size_hint(&self) -> SizeHint {
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl<B: Default> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self::untraced(B::default())
+    }
+}

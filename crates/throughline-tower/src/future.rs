@@ -1,0 +1,112 @@
+//! The response future of both sides.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{self, Poll, ready};
+
+use http::Response;
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use crate::ResponseBody;
+use crate::exchange::{Exchange, Phase, Side};
+
+pin_project! {
+    /// Response future of [`HttpServer`](crate::HttpServer) and [`HttpClient`](crate::HttpClient).
+    #[must_use = "futures do nothing unless polled"]
+    #[derive(Debug)]
+    pub struct ResponseFuture<F> {
+        #[pin]
+        inner: Option<F>,
+        // Moved into the body, or idle once the span has ended.
+        exchange: Option<Exchange>,
+    }
+
+    impl<F> PinnedDrop for ResponseFuture<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let Some(mut exchange) = this.exchange.take() else { return };
+            {
+                let _entered = exchange.context.enter();
+                this.inner.set(None);
+            }
+            exchange.cancel(Phase::Head);
+        }
+    }
+}
+
+impl<F> ResponseFuture<F> {
+    #[inline]
+    pub(crate) fn new(inner: F, exchange: Exchange) -> Self {
+        Self { inner: Some(inner), exchange: Some(exchange) }
+    }
+
+    pub(crate) fn untraced(inner: F) -> Self {
+        Self { inner: Some(inner), exchange: None }
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+    E: 'static,
+{
+    type Output = Result<Response<ResponseBody<B>>, E>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let Some(exchange) = this.exchange else {
+            return poll_inner(this.inner, cx).map_ok(|response| response.map(ResponseBody::untraced));
+        };
+        let result = ready!(exchange.run(Phase::Head, || poll_inner(this.inner.as_mut(), cx)));
+        let Some(mut exchange) = this.exchange.take() else { unreachable!("it was there a line ago") };
+        Poll::Ready(match result {
+            Ok(response) => {
+                exchange.head(response.status(), response.version());
+                Ok(with_body(response, exchange))
+            }
+            Err(error) => {
+                exchange.fail(&error);
+                Err(error)
+            }
+        })
+    }
+}
+
+/// Polls the future and drops it where it is done: inside the context.
+#[inline]
+fn poll_inner<F: Future>(mut future: Pin<&mut Option<F>>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
+    let Some(inner) = future.as_mut().as_pin_mut() else { panic!("`ResponseFuture` polled after completion") };
+    let output = inner.poll(cx);
+    if output.is_ready() {
+        future.set(None);
+    }
+    output
+}
+
+/// Ends the span at the head where that is its end, else hands it to the body.
+#[inline]
+fn with_body<B: Body>(response: Response<B>, mut exchange: Exchange) -> Response<ResponseBody<B>> {
+    let ends_here = exchange.side == Side::ClientHead || exchange.has_no_body() || response.body().is_end_stream();
+    if ends_here {
+        exchange.complete();
+        return response.map(ResponseBody::untraced);
+    }
+    let length = declared_length(&response);
+    if length == Some(0) || (!exchange.is_recording() && response.body().size_hint().exact().is_some()) {
+        // Nobody waits for its end; a body whose length is known needs no context to be sent.
+        exchange.complete();
+        return response.map(ResponseBody::untraced);
+    }
+    response.map(|body| ResponseBody::new(body, exchange, length))
+}
+
+/// After so many bytes the server asks no more: `Content-Length`, else what the body knows of itself.
+#[inline]
+fn declared_length<B: Body>(response: &Response<B>) -> Option<u64> {
+    let declared = response.headers().get(http::header::CONTENT_LENGTH);
+    let declared = declared.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    declared.or_else(|| response.body().size_hint().exact())
+}

@@ -1,0 +1,213 @@
+//! The server's layer.
+
+use std::any::Any;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{self, Poll};
+
+use http::{Extensions, Request, Response};
+use http_body::Body;
+use throughline_core::propagation::carrier::HeaderScan;
+use throughline_core::{Context, Instrumenter, Tracer};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::attributes::{HttpServerOperation, ServerRequest};
+use crate::exchange::{ErrorType, Exchange, Phase, Side};
+use crate::{RequestView, ResponseBody, ResponseFuture};
+
+/// [`Layer`] that makes one SERVER span per request.
+///
+/// ```
+/// # let (tracer, _) = throughline_testing::tracer();
+/// use throughline_tower::HttpServerLayer;
+///
+/// let layer = HttpServerLayer::new(&tracer).skip(|request| request.path() == "/healthz");
+/// # let _ = layer;
+/// ```
+///
+/// The parent is the one that the request's headers name, else the current context. Put it outside everything that a
+/// span should cover, and inside whatever makes a body of its own out of ours: a body that an outer layer replaces is
+/// dropped before its end, which is a cancellation.
+#[derive(Clone, Debug)]
+pub struct HttpServerLayer {
+    shared: Arc<Shared>,
+}
+
+/// [`Service`] made by [`HttpServerLayer`].
+#[derive(Clone, Debug)]
+pub struct HttpServer<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    instrumenter: Instrumenter<HttpServerOperation>,
+    skip: Option<Arc<Predicate>>,
+    route: Option<RouteSource>,
+    peer: Option<PeerSource>,
+    error_type: Option<ErrorType>,
+    https: bool,
+}
+
+type Predicate = dyn Fn(&RequestView<'_>) -> bool + Send + Sync;
+type RouteSource = for<'a> fn(&'a Extensions) -> Option<&'a str>;
+type PeerSource = fn(&Extensions) -> Option<SocketAddr>;
+
+// === impl HttpServerLayer ===
+
+impl HttpServerLayer {
+    /// Makes spans with this tracer.
+    #[must_use]
+    pub fn new(tracer: &Tracer) -> Self {
+        let instrumenter = Instrumenter::new(tracer, HttpServerOperation);
+        Self {
+            shared: Arc::new(Shared {
+                instrumenter,
+                skip: None,
+                route: None,
+                peer: None,
+                error_type: None,
+                https: false,
+            }),
+        }
+    }
+
+    /// Makes no span for the requests that the predicate holds for. Their context is propagated all the same.
+    ///
+    /// The predicate is asked before anything is parsed.
+    #[must_use]
+    pub fn skip(self, predicate: impl Fn(&RequestView<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.with(|shared| shared.skip = Some(Arc::new(predicate)))
+    }
+
+    /// Where the route template is found, such as `/users/{id}`; the path itself never becomes a name.
+    #[must_use]
+    pub fn route(self, source: for<'a> fn(&'a Extensions) -> Option<&'a str>) -> Self {
+        self.with(|shared| shared.route = Some(source))
+    }
+
+    /// Where the socket's other end is found.
+    #[must_use]
+    pub fn peer(self, source: fn(&Extensions) -> Option<SocketAddr>) -> Self {
+        self.with(|shared| shared.peer = Some(source))
+    }
+
+    /// What `error.type` errors of the type `E` get; nothing for what throughline calls them. Low cardinality, please.
+    #[must_use]
+    pub fn error_type<E: 'static>(self, name: impl Fn(&E) -> Option<&'static str> + Send + Sync + 'static) -> Self {
+        self.with(|shared| {
+            shared.error_type = Some(Arc::new(move |error: &dyn Any| error.downcast_ref().and_then(&name)));
+        })
+    }
+
+    /// The connections are TLS: requests in origin form get `url.scheme` = `https`.
+    #[must_use]
+    pub fn https(self) -> Self {
+        self.with(|shared| shared.https = true)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
+        change(Arc::make_mut(&mut self.shared));
+        self
+    }
+}
+
+impl<S> Layer<S> for HttpServerLayer {
+    type Service = HttpServer<S>;
+
+    fn layer(&self, inner: S) -> HttpServer<S> {
+        HttpServer { inner, shared: Arc::clone(&self.shared) }
+    }
+}
+
+// === impl HttpServer ===
+
+impl<S> HttpServer<S> {
+    /// The inner service.
+    #[must_use]
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service.
+    #[must_use]
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for HttpServer<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Error: 'static,
+    R: Body,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let Some(mut exchange) = self.shared.begin(RequestView::new(&request)) else {
+            return ResponseFuture::untraced(self.inner.call(request));
+        };
+        let inner = exchange.run(Phase::Head, || self.inner.call(request));
+        ResponseFuture::new(inner, exchange)
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    #[inline(never)]
+    fn begin(&self, request: RequestView<'_>) -> Option<Exchange> {
+        if self.skip.as_ref().is_some_and(|skip| skip(&request)) || !self.instrumenter.should_start_here() {
+            return self.pass_on(request);
+        }
+        let scan = HeaderScan::new(request.headers());
+        let parent = self.instrumenter.tracer().propagator().extract_from(&scan);
+        let span = self.instrumenter.start_remote(
+            &parent,
+            &ServerRequest {
+                request,
+                scan: &scan,
+                route: self.route.and_then(|route| route(request.extensions())),
+                peer: self.peer.and_then(|peer| peer(request.extensions())),
+                https: self.https,
+            },
+        );
+        Some(Exchange::new(Side::Server, span, request.method(), self.error_type.as_ref()))
+    }
+
+    /// No span; what came over the wire is propagated all the same, unless an outer layer has seen to it.
+    #[cold]
+    fn pass_on(&self, request: RequestView<'_>) -> Option<Exchange> {
+        let current = Context::current();
+        if current.is_suppressed(throughline_core::SemanticKey::HttpServer) {
+            return None;
+        }
+        let scan = HeaderScan::new(request.headers());
+        let context = self.instrumenter.tracer().propagator().extract_from(&scan).to_context(&current);
+        let exchange = Exchange::without_span(Side::Server, context);
+        (!exchange.is_idle()).then_some(exchange)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("tracer", self.instrumenter.tracer()).finish_non_exhaustive()
+    }
+}

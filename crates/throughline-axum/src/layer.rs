@@ -1,0 +1,116 @@
+//! The server layer with axum's body in and out.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{self, Poll};
+
+use axum::body::Body;
+use http::{Extensions, Request, Response};
+use pin_project_lite::pin_project;
+use throughline_core::Tracer;
+use throughline_tower::RequestView;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{matched_path, peer_address};
+
+/// [`Layer`] that makes one SERVER span per request of an axum router.
+///
+/// It is [`throughline_tower::HttpServerLayer`] with axum's sources for route and peer, and with axum's own body.
+#[derive(Clone, Debug)]
+pub struct HttpServerLayer(throughline_tower::HttpServerLayer);
+
+/// [`Service`] made by [`HttpServerLayer`].
+#[derive(Clone, Debug)]
+pub struct HttpServer<S>(throughline_tower::HttpServer<S>);
+
+pin_project! {
+    /// Response future of [`HttpServer`].
+    #[must_use = "futures do nothing unless polled"]
+    #[derive(Debug)]
+    pub struct ResponseFuture<F> {
+        #[pin]
+        inner: throughline_tower::ResponseFuture<F>,
+    }
+}
+
+// === impl HttpServerLayer ===
+
+impl HttpServerLayer {
+    /// Makes spans with this tracer.
+    #[must_use]
+    pub fn new(tracer: &Tracer) -> Self {
+        Self(throughline_tower::HttpServerLayer::new(tracer).route(matched_path).peer(peer_address))
+    }
+
+    /// Makes no span for the requests that the predicate holds for. Their context is propagated all the same.
+    #[must_use]
+    pub fn skip(self, predicate: impl Fn(&RequestView<'_>) -> bool + Send + Sync + 'static) -> Self {
+        Self(self.0.skip(predicate))
+    }
+
+    /// Another source of the route than axum's [`MatchedPath`](axum::extract::MatchedPath).
+    #[must_use]
+    pub fn route(self, source: for<'a> fn(&'a Extensions) -> Option<&'a str>) -> Self {
+        Self(self.0.route(source))
+    }
+
+    /// Another source of the peer than axum's [`ConnectInfo`](axum::extract::ConnectInfo).
+    #[must_use]
+    pub fn peer(self, source: fn(&Extensions) -> Option<SocketAddr>) -> Self {
+        Self(self.0.peer(source))
+    }
+
+    /// The connections are TLS: requests in origin form get `url.scheme` = `https`.
+    #[must_use]
+    pub fn https(self) -> Self {
+        Self(self.0.https())
+    }
+}
+
+impl<S> Layer<S> for HttpServerLayer {
+    type Service = HttpServer<S>;
+
+    fn layer(&self, inner: S) -> HttpServer<S> {
+        HttpServer(self.0.layer(inner))
+    }
+}
+
+// === impl HttpServer ===
+
+impl<S, B> Service<Request<B>> for HttpServer<S>
+where
+    S: Service<Request<B>, Response = Response<Body>>,
+    S::Error: 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        ResponseFuture { inner: self.0.call(request) }
+    }
+}
+
+// === impl ResponseFuture ===
+
+impl<F, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+    E: 'static,
+{
+    type Output = Result<Response<Body>, E>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let response = self.project().inner.poll(cx);
+        response.map_ok(|response| response.map(|body| body.try_into_inner().unwrap_or_else(Body::new)))
+    }
+}

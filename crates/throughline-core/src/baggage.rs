@@ -81,7 +81,7 @@ impl Baggage {
             if taken == Self::MAX_MEMBERS || used > Self::MAX_LENGTH + 1 {
                 // Counted without being looked at: what nobody may send is not worth a parse.
                 skipped += 1;
-                break;
+                continue;
             }
             match Member::parse(trimmed) {
                 Some(member) => {
@@ -212,6 +212,7 @@ impl Member {
     }
 
     fn new(key: &str, value: &str, properties: &str) -> Option<Self> {
+        let properties = trim_str(properties);
         let fits = is_token(key.as_bytes()) && properties.split(';').all(|p| valid_property(p.as_bytes()));
         fits.then(|| Self { key: key.into(), value: value.into(), properties: properties.into() })
     }

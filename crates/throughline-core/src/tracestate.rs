@@ -45,6 +45,12 @@ impl TraceState {
     ///
     /// One invalid member, or more than 32, make the whole list invalid, and so does a list without any member.
     pub fn parse(text: &[u8]) -> Result<Self, InvalidTraceState> {
+        Self::within_limits(text, 0)
+    }
+
+    /// As [`parse`](Self::parse); the first `kept` members are not among those that a long list loses.
+    #[inline]
+    fn within_limits(text: &[u8], kept: usize) -> Result<Self, InvalidTraceState> {
         let mut count = 0;
         for member in split(text) {
             if !valid_member(member) {
@@ -55,7 +61,7 @@ impl TraceState {
         if !(1..=Self::MAX_MEMBERS).contains(&count) {
             return Err(InvalidTraceState(()));
         }
-        let text = if text.len() > Self::MAX_LENGTH { &*shorten(text) } else { trim_blanks(text) };
+        let text = if text.len() > Self::MAX_LENGTH { &*shorten(text, kept) } else { trim_blanks(text) };
         SharedText::new(text).map(Self).ok_or(InvalidTraceState(()))
     }
 
@@ -89,7 +95,7 @@ impl TraceState {
         for (name, value) in others.take(Self::MAX_MEMBERS - 1) {
             push_member(&mut text, name, value);
         }
-        Self::parse(text.as_bytes())
+        Self::within_limits(text.as_bytes(), 1)
     }
 
     /// The list without the members of a key; nothing if none is left.
@@ -140,7 +146,8 @@ impl std::error::Error for InvalidTraceState {}
 
 fn single(key: &str, value: &str) -> Result<String, InvalidTraceState> {
     let text = format!("{key}={value}");
-    if level_1_key(key.as_bytes()) && valid_member(text.as_bytes()) { Ok(text) } else { Err(InvalidTraceState(())) }
+    let valid = level_1_key(key.as_bytes()) && valid_member(text.as_bytes()) && !value.ends_with(' ');
+    if valid { Ok(text) } else { Err(InvalidTraceState(())) }
 }
 
 fn push_member(text: &mut String, key: &str, value: &str) {
@@ -189,14 +196,14 @@ fn level_1_key(key: &[u8]) -> bool {
     }
 }
 
-/// Whole members that fit into [`TraceState::MAX_LENGTH`].
+/// Whole members that fit into [`TraceState::MAX_LENGTH`], the first `kept` among them.
 #[cold]
-fn shorten(text: &[u8]) -> Vec<u8> {
+fn shorten(text: &[u8], kept: usize) -> Vec<u8> {
     let mut members: Vec<&[u8]> = split(text).collect();
     let length = |members: &[&[u8]]| members.iter().map(|m| m.len() + 1).sum::<usize>() - 1;
     while length(&members) > TraceState::MAX_LENGTH {
-        let long = members.iter().rposition(|member| member.len() > LONG_MEMBER);
-        members.remove(long.unwrap_or(members.len() - 1));
+        let long = members[kept..].iter().rposition(|member| member.len() > LONG_MEMBER);
+        members.remove(long.map_or(members.len() - 1, |at| at + kept));
     }
     members.join(&b',')
 }

@@ -72,7 +72,7 @@ impl Composite {
         let mut found = Extracted::NOTHING;
         for format in &self.formats {
             match format {
-                Format::TraceContext if found.is_empty() => found = TraceContext.extract_from(carrier),
+                Format::TraceContext if found.is_empty() && !found.malformed => found = TraceContext.extract_from(carrier),
                 Format::TraceContext => found.merge(TraceContext.extract_from(carrier)),
                 Format::Baggage => {
                     let baggage = W3cBaggage.extract_from(carrier).baggage;

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use super::carrier::{BAGGAGE, TRACEPARENT, TRACESTATE};
 use super::{Allow, Extracted, Extractor, Field, FieldValue, Injector, Propagator};
-use crate::span_context::trim_blanks;
 use crate::{Baggage, Context, SamplingState, SpanContext, TraceState};
 
 /// W3C `traceparent` and `tracestate` ([Trace Context](https://www.w3.org/TR/trace-context-2/)).
@@ -75,7 +74,7 @@ impl W3cBaggage {
     pub(super) fn extract_from<'a, E: Extractor + ?Sized>(self, carrier: &'a E) -> Extracted<'a> {
         let baggage = match carrier.get(&BAGGAGE) {
             FieldValue::Absent => return Extracted::NOTHING,
-            FieldValue::One(text) => Cow::Borrowed(shortened(trim_blanks(text))),
+            FieldValue::One(text) => Cow::Borrowed(shortened(trim_list(text), Baggage::MAX_LENGTH)),
             // The limits hold for all lines together.
             FieldValue::Many => joined(carrier, &BAGGAGE, Baggage::MAX_LENGTH).0,
         };
@@ -84,10 +83,12 @@ impl W3cBaggage {
 
     #[inline]
     pub(super) fn inject_into<I: Injector + ?Sized>(self, context: &Context, allow: Allow, carrier: &mut I) {
-        if allow.baggage && !context.baggage().is_empty() {
-            carrier.set(&BAGGAGE, context.baggage().to_field().as_bytes());
-        } else {
+        let baggage = context.baggage();
+        let text = if allow.baggage && !baggage.is_empty() { baggage.to_field() } else { String::new() };
+        if text.is_empty() {
             carrier.remove(&BAGGAGE);
+        } else {
+            carrier.set(&BAGGAGE, text.as_bytes());
         }
     }
 }
@@ -120,30 +121,44 @@ fn lines<'a, E: Extractor + ?Sized>(carrier: &'a E, field: &Field, most: usize) 
     }
 }
 
-/// The lines in order, joined by commas, as many as fit, and whether all of them did.
+/// The lines in order, joined by commas, whole members as long as they fit, and whether all of them did.
 #[cold]
 fn joined<'a, E: Extractor + ?Sized>(carrier: &'a E, field: &Field, most: usize) -> (Cow<'a, [u8]>, bool) {
     let mut text = Vec::new();
     let mut fits = true;
     carrier.each(field, &mut |line| {
-        fits = fits && text.len() + line.len() < most;
-        if fits && !trim_blanks(line).is_empty() {
-            if !text.is_empty() {
-                text.push(b',');
-            }
-            text.extend_from_slice(line);
+        let line = trim_list(line);
+        if !fits || line.is_empty() {
+            return;
+        }
+        let comma = usize::from(!text.is_empty());
+        let part = shortened(line, most.saturating_sub(text.len() + comma));
+        fits = part.len() == line.len();
+        if !part.is_empty() {
+            text.extend_from_slice(&b","[..comma]);
+            text.extend_from_slice(part);
         }
     });
     (text.into(), fits)
 }
 
-/// Whole members of what is longer than anybody may send.
-fn shortened(text: &[u8]) -> &[u8] {
-    if text.len() <= Baggage::MAX_LENGTH {
+/// The whole members at the front that fit.
+#[inline]
+fn shortened(text: &[u8], most: usize) -> &[u8] {
+    if text.len() <= most {
         return text;
     }
-    let end = text[..=Baggage::MAX_LENGTH].iter().rposition(|byte| *byte == b',');
+    let end = text[..=most].iter().rposition(|byte| *byte == b',');
     &text[..end.unwrap_or(0)]
+}
+
+/// Without what says nothing at either end of a list: blanks, tabs, empty members.
+#[inline]
+fn trim_list(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t' | b',', rest @ ..] | [rest @ .., b' ' | b'\t' | b','] = text {
+        text = rest;
+    }
+    text
 }
 
 /// More than 32 members of the longest kind cannot be valid.

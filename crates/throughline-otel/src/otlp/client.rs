@@ -1,0 +1,99 @@
+//! The HTTP client below `opentelemetry-otlp`.
+
+use std::error::Error;
+use std::fmt;
+
+use async_trait::async_trait;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use http::uri::Scheme;
+use hyper_rustls::HttpsConnectorBuilder;
+use opentelemetry_http::hyper::HyperClient;
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message;
+use throughline_core::Diagnostic;
+
+use super::{InvalidVariable, Names, OtlpConfig, tls};
+
+/// Sends with exactly the headers that were configured, and says why it could not.
+pub(super) struct Client {
+    inner: Box<dyn HttpClient>,
+    headers: HeaderMap,
+}
+
+// === impl Client ===
+
+impl Client {
+    pub(super) fn new(config: OtlpConfig) -> Result<Self, InvalidVariable> {
+        let inner: Box<dyn HttpClient> = if config.endpoint.scheme() == Some(&Scheme::HTTPS) {
+            let tls = tls::config(&config)?;
+            let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().build();
+            Box::new(HyperClient::new(connector, config.timeout, None))
+        } else {
+            Box::new(HyperClient::with_default_connector(config.timeout, None))
+        };
+        Ok(Self { inner, headers: config.headers })
+    }
+
+    /// The request's own headers and ours; others come from variables that `opentelemetry-otlp` read by itself.
+    fn replace_headers(&self, headers: &mut HeaderMap) {
+        let given = std::mem::take(headers);
+        for name in [CONTENT_TYPE, CONTENT_ENCODING] {
+            if let Some(value) = given.get(&name) {
+                headers.insert(name, value.clone());
+            }
+        }
+        headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
+        for name in self.headers.keys() {
+            headers.remove(name);
+        }
+        headers.extend(self.headers.clone());
+    }
+}
+
+#[async_trait]
+impl HttpClient for Client {
+    async fn send_bytes(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        self.replace_headers(request.headers_mut());
+        let uri = request.uri().clone();
+        let response = self.inner.send_bytes(request).await.inspect_err(|error| {
+            // `opentelemetry-otlp` keeps the reason to itself.
+            UNREACHABLE.warn(|| format!("spans could not be sent to {uri}: {}", chain(&**error)));
+        })?;
+        if response.status().is_success() {
+            warn_of_refusals(response.body());
+        }
+        Ok(response)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("headers", &Names(&self.headers)).finish_non_exhaustive()
+    }
+}
+
+/// A collector may take a batch and yet refuse some of its spans.
+fn warn_of_refusals(body: &Bytes) {
+    let answer = ExportTraceServiceResponse::decode(body.clone()).unwrap_or_default();
+    if let Some(partial) = answer.partial_success.filter(|partial| partial.rejected_spans > 0) {
+        let said = partial.error_message;
+        REFUSED.warn(|| format!("the collector refused {} spans of a batch: {said:?}", partial.rejected_spans));
+    }
+}
+
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+static UNREACHABLE: Diagnostic = Diagnostic::new();
+static REFUSED: Diagnostic = Diagnostic::new();
+
+const PRODUCT: &str = concat!("throughline/", env!("CARGO_PKG_VERSION"));

@@ -1,0 +1,9 @@
+//! `OtelExporter` from outside.
+
+#![expect(clippy::unwrap_used, reason = "a helper of tests may unwrap as tests do")]
+
+mod conversion;
+#[cfg(feature = "otlp")]
+mod otlp;
+mod runtimes;
+mod support;

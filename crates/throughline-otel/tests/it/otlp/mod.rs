@@ -1,0 +1,6 @@
+//! OTLP, as a collector sees it.
+
+mod collector;
+mod https;
+mod sending;
+mod variables;

@@ -280,6 +280,19 @@ impl<'a> FinishedSpan<'a> {
         self.resource
     }
 
+    /// The bytes that the span takes in a [`SpanBuffer`]: each push adds as many to [`SpanBuffer::bytes`].
+    #[inline]
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let Parts { attributes, text, tracestate, events, links, event_attributes, link_attributes } = self.parts;
+        let mut bytes = size_of::<Head>() + size_of_val(attributes) + text.len() + tracestate.len();
+        if self.head.events | self.head.links != 0 {
+            bytes += size_of_val(events) + size_of_val(links);
+            bytes += size_of_val(event_attributes) + size_of_val(link_attributes);
+        }
+        bytes
+    }
+
     /// The span, owned.
     #[must_use]
     pub fn to_data(&self) -> SpanData {

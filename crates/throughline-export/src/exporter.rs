@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use throughline_core::{FinishedSpan, Resource, SpanBuffer};
 
@@ -28,14 +29,22 @@ pub trait Exporter: Send + 'static {
         Ok(())
     }
 
-    /// The last call.
+    /// Called after every cycle of the pipeline, for what has to be done at a time; how soon it wants to be called again.
+    ///
+    /// Without an answer it is called after the next batch, or after the pipeline's schedule delay.
+    fn tick(&mut self, now: Instant) -> Option<Duration> {
+        let _ = now;
+        None
+    }
+
+    /// The last call, after a last [`flush`](Self::flush).
     fn shutdown(&mut self) {}
 }
 
 /// Finished spans of one service, lent to an [`Exporter`].
 #[derive(Clone, Copy)]
 pub struct Batch<'a> {
-    buffer: &'a SpanBuffer,
+    buffers: &'a [SpanBuffer],
     resource: &'a Resource,
     first: usize,
     len: usize,
@@ -43,7 +52,30 @@ pub struct Batch<'a> {
 
 /// An exporter could not take a batch.
 #[derive(Debug)]
-pub struct ExportError(Box<dyn Error + Send + Sync>);
+pub struct ExportError {
+    cause: Box<dyn Error + Send + Sync>,
+    panics: u32,
+}
+
+// === impl Exporter ===
+
+impl Exporter for Box<dyn Exporter> {
+    fn export(&mut self, batch: &Batch<'_>) -> Result<(), ExportError> {
+        (**self).export(batch)
+    }
+
+    fn flush(&mut self) -> Result<(), ExportError> {
+        (**self).flush()
+    }
+
+    fn tick(&mut self, now: Instant) -> Option<Duration> {
+        (**self).tick(now)
+    }
+
+    fn shutdown(&mut self) {
+        (**self).shutdown();
+    }
+}
 
 // === impl Batch ===
 
@@ -51,12 +83,18 @@ impl<'a> Batch<'a> {
     /// All spans of a buffer, as those of one service.
     #[must_use]
     pub fn new(buffer: &'a SpanBuffer, resource: &'a Resource) -> Self {
-        Self { buffer, resource, first: 0, len: buffer.len() }
+        Self { buffers: std::slice::from_ref(buffer), resource, first: 0, len: buffer.len() }
+    }
+
+    /// A stretch of the spans of several buffers.
+    pub(crate) fn of(buffers: &'a [SpanBuffer], resource: &'a Resource, first: usize, len: usize) -> Self {
+        Self { buffers, resource, first, len }
     }
 
     /// The spans, in the order in which they ended on their thread.
-    pub fn spans(&self) -> impl Iterator<Item = FinishedSpan<'a>> {
-        self.buffer.spans(self.resource).skip(self.first).take(self.len)
+    pub fn spans(&self) -> impl Iterator<Item = FinishedSpan<'a>> + use<'a> {
+        let Self { buffers, resource, first, len } = *self;
+        buffers.iter().flat_map(|buffer| buffer.spans(resource)).skip(first).take(len)
     }
 
     /// How many spans there are.
@@ -89,7 +127,21 @@ impl fmt::Debug for Batch<'_> {
 impl ExportError {
     /// An error of this cause.
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(cause.into())
+        Self { cause: cause.into(), panics: 0 }
+    }
+
+    /// The error of an exporter that panicked.
+    pub(crate) fn panicked() -> Self {
+        Self { cause: "the exporter panicked".into(), panics: 1 }
+    }
+
+    pub(crate) fn with_panics_of(self, other: &Self) -> Self {
+        Self { panics: self.panics + other.panics, ..self }
+    }
+
+    /// How many exporters panicked.
+    pub(crate) fn panics(&self) -> u32 {
+        self.panics
     }
 }
 
@@ -101,6 +153,6 @@ impl fmt::Display for ExportError {
 
 impl Error for ExportError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.0)
+        Some(&*self.cause)
     }
 }

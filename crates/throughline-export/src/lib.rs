@@ -1,5 +1,22 @@
 //! Takes finished throughline spans in batches to an exporter.
 
+mod error;
 mod exporter;
+mod fanout;
+mod guarded;
+mod pipeline;
+mod queue;
+mod shared;
+mod stats;
+mod worker;
 
+pub use self::error::{BuildError, FlushError, ShutdownError};
 pub use self::exporter::{Batch, ExportError, Exporter};
+pub use self::fanout::Fanout;
+pub use self::pipeline::{Flush, Pipeline, PipelineBuilder, PipelineSink, Shutdown};
+pub use self::stats::PipelineStats;
+
+/// Locks; a poisoned lock is entered, because nothing under ours leaves its content half done.
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

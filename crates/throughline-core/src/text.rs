@@ -3,7 +3,7 @@
 use std::fmt;
 
 #[cfg(feature = "http")]
-use {bytes::BytesMut, http::HeaderValue, std::cell::RefCell};
+use {bytes::Bytes, bytes::BytesMut, http::HeaderValue, std::cell::RefCell};
 
 /// Printable ASCII (and tabs) whose clone is one refcount, ready to be a header value where there is `http`.
 #[derive(Clone, PartialEq, Eq)]
@@ -19,13 +19,16 @@ impl SharedText {
     /// Text of bytes that a field value may hold; nothing for any other.
     pub(crate) fn new(text: &[u8]) -> Option<Self> {
         // Cut from a chunk: a value made of a `Vec` allocates once now and again at its first clone.
-        let shared = CHUNK.with_borrow_mut(|chunk| {
+        let shared = CHUNK.try_with(|chunk| {
+            let mut chunk = chunk.borrow_mut();
             if chunk.capacity() < text.len() {
                 *chunk = BytesMut::with_capacity(CHUNK_SIZE.max(text.len()));
             }
             chunk.extend_from_slice(text);
             chunk.split().freeze()
         });
+        // Other destructors of an ending thread may run after the chunk's.
+        let shared = shared.unwrap_or_else(|_| Bytes::copy_from_slice(text));
         HeaderValue::from_maybe_shared(shared).ok().filter(|value| value.to_str().is_ok()).map(Self)
     }
 

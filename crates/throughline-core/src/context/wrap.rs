@@ -15,7 +15,10 @@ impl Context {
     /// let job = context.wrap(|| Context::current().value::<&str>().copied());
     /// assert_eq!(std::thread::spawn(job).join().unwrap(), Some("job 7"));
     /// ```
-    pub fn wrap<R>(&self, work: impl FnOnce() -> R) -> impl FnOnce() -> R {
+    pub fn wrap<F, R>(&self, work: F) -> impl FnOnce() -> R + use<F, R>
+    where
+        F: FnOnce() -> R,
+    {
         let mut context = self.clone();
         move || {
             let _entered = context.enter();
@@ -34,7 +37,10 @@ impl Context {
     /// drop(add);
     /// assert_eq!(sum, 6);
     /// ```
-    pub fn wrap_mut<A, R>(&self, mut work: impl FnMut(A) -> R) -> impl FnMut(A) -> R {
+    pub fn wrap_mut<F, A, R>(&self, mut work: F) -> impl FnMut(A) -> R + use<F, A, R>
+    where
+        F: FnMut(A) -> R,
+    {
         let mut context = self.clone();
         move |argument| {
             let _entered = context.enter();
@@ -50,7 +56,10 @@ impl Context {
     /// let double = Context::current().wrap_fn(|n: i32| 2 * n);
     /// assert_eq!([1, 2].map(double), [2, 4]);
     /// ```
-    pub fn wrap_fn<A, R>(&self, work: impl Fn(A) -> R) -> impl Fn(A) -> R {
+    pub fn wrap_fn<F, A, R>(&self, work: F) -> impl Fn(A) -> R + use<F, A, R>
+    where
+        F: Fn(A) -> R,
+    {
         let context = self.clone();
         move |argument| context.scope(|| work(argument))
     }

@@ -40,7 +40,8 @@ pub enum Value<'a> {
     Str(&'a str),
     /// Text known at compile time: it is not copied. Write `Value::Static(&"GET")`.
     Static(&'static &'static str),
-    /// Text of bytes that nobody has checked, such as a header's. What is no UTF-8 is replaced when it is exported.
+    /// Text of bytes that nobody has checked, such as a header's. What is no UTF-8 is replaced when it is shown
+    /// ([`as_text`](Self::as_text)).
     Bytes(&'a [u8]),
 }
 

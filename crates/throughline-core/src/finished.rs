@@ -213,7 +213,10 @@ impl<'a> FinishedSpan<'a> {
         }
     }
 
-    /// The attributes, in the order in which they were set.
+    /// The attributes, in the order in which they were set. Text that was not known at compile time comes as
+    /// [`Value::Bytes`]: whether a header's bytes are UTF-8 is only looked at by who needs it
+    /// ([`Value::as_text`]).
+    #[inline]
     pub fn attributes(&self) -> impl ExactSizeIterator<Item = (Key<'a>, Value<'a>)> {
         decode(self.parts.attributes, self.parts.text)
     }
@@ -426,11 +429,8 @@ impl SpanBuffer {
     /// Copies a span in.
     #[inline]
     pub fn push(&mut self, span: &FinishedSpan<'_>) {
-        let parts = &span.parts;
-        let mut head = *span.head;
-        head.attributes = parts.attributes.len() as u32;
-        head.text = parts.text.len() as u32;
-        head.tracestate = parts.tracestate.len() as u32;
+        let FinishedSpan { head, parts, resource: _ } = span;
+        self.heads.push(**head);
         self.attributes.extend_from_slice(parts.attributes);
         self.text.extend_from_slice(parts.text);
         if !parts.tracestate.is_empty() {
@@ -439,7 +439,6 @@ impl SpanBuffer {
         if head.events | head.links != 0 {
             self.push_rare(parts);
         }
-        self.heads.push(head);
     }
 
     #[cold]
@@ -541,6 +540,7 @@ fn cut<'a, T>(rest: &mut &'a [T], at: usize) -> &'a [T] {
     front
 }
 
+#[inline]
 fn decode<'a>(
     attributes: &'a [RawAttribute],
     text: &'a [u8],
@@ -551,15 +551,13 @@ fn decode<'a>(
             RawValue::Int(value) => Value::Int(value),
             RawValue::F64(value) => Value::F64(value),
             RawValue::Static(value) => Value::Static(value),
-            RawValue::Text(at) => match std::str::from_utf8(slice(text, at)) {
-                Ok(value) => Value::Str(value),
-                Err(_) => Value::Bytes(slice(text, at)),
-            },
+            RawValue::Text(at) => Value::Bytes(slice(text, at)),
         };
         (decode_key(raw.key, text), value)
     })
 }
 
+#[inline]
 fn decode_key(key: RawKey, text: &[u8]) -> Key<'_> {
     match key {
         RawKey::Static(name) => Key::new(name),

@@ -169,6 +169,15 @@ impl Record {
         self.link_attributes.clear();
     }
 
+    /// Notes how much there is, so that the head can be copied as it stands.
+    #[inline]
+    pub(crate) fn seal(&mut self, tracestate: usize) {
+        self.open = false;
+        self.head.attributes = self.attributes.len() as u32;
+        self.head.text = self.text.len() as u32;
+        self.head.tracestate = tracestate as u32;
+    }
+
     /// Gives back memory that only an unusual span needed.
     #[inline]
     pub(crate) fn trim(&mut self) {
@@ -194,7 +203,7 @@ impl Record {
         self.text.shrink_to(KEPT_TEXT);
     }
 
-    #[inline]
+    #[inline(always)]
     fn keep(&mut self, bytes: &[u8]) -> Text {
         let mut len = bytes.len();
         if len > self.limits.value_length as usize || self.text.len() + len > self.limits.text_length as usize {
@@ -215,7 +224,8 @@ impl Record {
         (floor..=most).rev().find(|at| !continues(*at)).unwrap_or(most)
     }
 
-    #[inline]
+    // Inlined by force: nearly every caller names the kind of value, and the match goes away.
+    #[inline(always)]
     fn raw_value(&mut self, value: Value<'_>) -> RawValue {
         match value {
             Value::Bool(value) => RawValue::Bool(value),
@@ -227,7 +237,7 @@ impl Record {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn raw_key(&mut self, key: Key<'_>) -> RawKey {
         match key.0 {
             KeyKind::Static(name) => RawKey::Static(name),
@@ -236,14 +246,18 @@ impl Record {
     }
 
     /// Adds an attribute whose key is known to be new.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, key: Key<'_>, value: Value<'_>) {
         if self.attributes.len() >= self.limits.attributes as usize {
-            self.head.dropped_attributes = self.head.dropped_attributes.saturating_add(1);
-            return;
+            return self.drop_attribute();
         }
         let attribute = RawAttribute { key: self.raw_key(key), value: self.raw_value(value) };
         self.attributes.push(attribute);
+    }
+
+    #[cold]
+    fn drop_attribute(&mut self) {
+        self.head.dropped_attributes = self.head.dropped_attributes.saturating_add(1);
     }
 
     fn key_str(&self, key: RawKey) -> &[u8] {
@@ -253,6 +267,7 @@ impl Record {
         }
     }
 
+    #[inline]
     pub(crate) fn set_name(&mut self, name: SpanName<'_>) {
         self.head.name = match name {
             SpanName::Static(verb) => RawName { verb, text: Text::default() },
@@ -277,7 +292,7 @@ impl Recording<'_> {
     }
 
     /// Adds an attribute whose key the span does not have yet: [`set`](Self::set) without the search for it.
-    #[inline]
+    #[inline(always)]
     pub fn push<'k, 'v>(&mut self, key: impl Into<Key<'k>>, value: impl Into<Value<'v>>) {
         self.0.push(key.into(), value.into());
     }
@@ -355,7 +370,7 @@ impl Recording<'_> {
 }
 
 impl AttributeVisitor for Recording<'_> {
-    #[inline]
+    #[inline(always)]
     fn attribute(&mut self, key: Key<'_>, value: Value<'_>) {
         self.0.push(key, value);
     }

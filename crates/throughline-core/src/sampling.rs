@@ -54,6 +54,12 @@ pub enum SamplingDecision {
 pub trait Sampler: fmt::Debug + Send + Sync + 'static {
     /// Decides on one span.
     fn sample(&self, input: &SamplingInput<'_>) -> SamplingDecision;
+
+    /// Whether it always does what a parent has decided, whatever else there is to see: such a sampler is only asked
+    /// where no parent has.
+    fn follows_parent(&self) -> bool {
+        false
+    }
 }
 
 /// What a [`Sampler`] may look at: a borrowed view of the span to be.
@@ -216,6 +222,10 @@ impl<S: Sampler> Sampler for ParentBased<S> {
             SamplingState::Defer => self.root.sample(input),
         }
     }
+
+    fn follows_parent(&self) -> bool {
+        true
+    }
 }
 
 impl TraceIdRatio {
@@ -242,11 +252,19 @@ impl<S: Sampler + ?Sized> Sampler for Box<S> {
     fn sample(&self, input: &SamplingInput<'_>) -> SamplingDecision {
         (**self).sample(input)
     }
+
+    fn follows_parent(&self) -> bool {
+        (**self).follows_parent()
+    }
 }
 
 impl<S: Sampler + ?Sized> Sampler for std::sync::Arc<S> {
     fn sample(&self, input: &SamplingInput<'_>) -> SamplingDecision {
         (**self).sample(input)
+    }
+
+    fn follows_parent(&self) -> bool {
+        (**self).follows_parent()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Spans: the one owner that ends it, and the handles that write to it.
 
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use crate::attribute::{Key, Value};
@@ -27,8 +27,8 @@ use crate::{Context, Recording, SpanContext, SpanEnd, Status};
 #[must_use = "a span that is dropped ends as cancelled"]
 #[derive(Debug)]
 pub struct Span {
+    /// The root context once the span has ended.
     context: Context,
-    owned: bool,
 }
 
 /// Writes to a span that somebody else owns.
@@ -42,12 +42,17 @@ pub struct SpanRef(Option<Arc<Node>>);
 
 impl Span {
     pub(crate) fn new(node: Arc<Node>) -> Self {
-        Self { context: Context::of(node), owned: true }
+        Self { context: Context::of(node) }
     }
 
-    /// A span that is not one: nothing is recorded, and the context is passed on as it is.
-    pub fn suppressed(context: Context) -> Self {
-        Self { context, owned: false }
+    /// No span: nothing is recorded, its context is the root, its end is nothing.
+    pub const NONE: Self = Self { context: Context::ROOT };
+
+    /// Whether this is no span.
+    #[inline]
+    #[must_use]
+    pub const fn is_none(&self) -> bool {
+        self.context.is_root()
     }
 
     /// The context to attach to the work that the span stands for.
@@ -57,7 +62,7 @@ impl Span {
         self.context.clone()
     }
 
-    /// The span's identity; nothing if it was suppressed and there is no other.
+    /// The span's identity.
     #[inline]
     #[must_use]
     pub fn span_context(&self) -> Option<SpanContext> {
@@ -68,12 +73,12 @@ impl Span {
     #[inline]
     #[must_use]
     pub fn is_recording(&self) -> bool {
-        self.owned && self.context.node().is_some_and(|node| node.recording)
+        self.context.node().is_some_and(|node| node.recording)
     }
 
     /// Lets `write` at the span, if it is recorded.
     pub fn record<R>(&self, write: impl FnOnce(&mut Recording<'_>) -> R) -> Option<R> {
-        self.context.node().filter(|_| self.owned)?.write(write)
+        self.context.node()?.write(write)
     }
 
     /// Sets an attribute; one with the same key is replaced.
@@ -84,7 +89,7 @@ impl Span {
     /// A handle that can be cloned and kept.
     #[must_use]
     pub fn span_ref(&self) -> SpanRef {
-        SpanRef::new(self.context.node().filter(|_| self.owned).cloned())
+        SpanRef::new(self.context.node().cloned())
     }
 
     /// Ends the span now.
@@ -96,17 +101,14 @@ impl Span {
     /// Ends the span now, with a last word of attributes and status.
     #[inline]
     pub fn end_with(mut self, end: SpanEnd, last: impl FnOnce(&mut Recording<'_>)) {
-        let context = mem::take(&mut self.context);
-        if mem::take(&mut self.owned) {
-            close(context, end, last);
-        }
+        close(mem::take(&mut self.context), end, last);
     }
 }
 
 impl Drop for Span {
     #[inline]
     fn drop(&mut self) {
-        if self.owned {
+        if !self.is_none() {
             let context = mem::take(&mut self.context);
             if let Some(tracer) = context.node().and_then(|node| node.tracer.as_ref()) {
                 count(&tracer.inner().counters.abandoned);
@@ -123,15 +125,15 @@ fn close(mut context: Context, end: SpanEnd, last: impl FnOnce(&mut Recording<'_
     if let Some(unique) = Arc::get_mut(&mut node) {
         if unique.recording {
             let Node { extras, tracer, record, .. } = unique;
-            let record = record.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let record = record.get_mut().unwrap_or_else(PoisonError::into_inner);
             last(&mut Recording(record));
             if let Some(tracer) = tracer {
                 let raw = extras.as_deref().map_or(&[][..], |extras| &extras.tracestate.raw);
                 tracer.finish(record, end, raw);
             }
-            unique.recording = false;
         }
-        node::put_back(node);
+        unique.recycle();
+        node::keep(node);
     } else if node.recording {
         // A clone of the context outlives the span. The cell is taken out of the lock first: listeners and sinks are
         // other people's code and may look at the context.

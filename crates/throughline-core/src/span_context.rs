@@ -88,17 +88,25 @@ impl SpanContext {
         let Some((head, rest)) = text.split_first_chunk::<LENGTH>() else {
             return Err(InvalidTraceParent(()));
         };
-        let (trace_high, bad_1) = hex::decode16(head, 3);
-        let (trace_low, bad_2) = hex::decode16(head, 19);
-        let (span, bad_3) = hex::decode16(head, 36);
-        let (ends, bad_4) = hex::decode8([b'0', b'0', b'0', b'0', head[0], head[1], head[53], head[54]]);
+        let group = |at: usize| hex::decode8(hex::eight(head, at));
+        let (trace_1, bad_1) = group(3);
+        let (trace_2, bad_2) = group(11);
+        let (trace_3, bad_3) = group(19);
+        let (trace_4, bad_4) = group(27);
+        let (span_1, bad_5) = group(36);
+        let (span_2, bad_6) = group(44);
+        let (ends, bad_7) = hex::decode8([b'0', b'0', b'0', b'0', head[0], head[1], head[53], head[54]]);
+        let bad = bad_1 | bad_2 | bad_3 | bad_4 | bad_5 | bad_6 | bad_7;
+        let trace_high = (u64::from(trace_1) << 32) | u64::from(trace_2);
+        let trace_low = (u64::from(trace_3) << 32) | u64::from(trace_4);
+        let span = (u64::from(span_1) << 32) | u64::from(span_2);
         let dashes = (head[2] ^ b'-') | (head[35] ^ b'-') | (head[52] ^ b'-');
         let version_fits = match (ends >> 8, rest.first()) {
             (0, None) => true,
             (0 | 0xff, _) => false,
             (_, following) => matches!(following, None | Some(b'-')),
         };
-        if (bad_1 | bad_2 | bad_3 | bad_4 | u64::from(dashes)) != 0 || !version_fits {
+        if (bad | u64::from(dashes)) != 0 || !version_fits {
             return Err(InvalidTraceParent(()));
         }
         let trace_id = TraceId::from_u128((u128::from(trace_high) << 64) | u128::from(trace_low));

@@ -16,7 +16,7 @@ use crate::stats::{Counters, Stats, count};
 use crate::{
     AlwaysOn, Clock, Context, FinishedSpan, NoSink, ParentBased, Recording, Resource, Sampler, SamplingDecision,
     SamplingInput, SamplingState, Scope, SemanticKey, Span, SpanContext, SpanEnd, SpanId, SpanKind, SpanLimits,
-    SpanName, SpanSink, TraceFlags,
+    SpanName, SpanSink, TraceFlags, TraceId,
 };
 
 /// Makes spans: sampler, sink, ids, clock, limits, resource, propagator and listeners behind one `Arc`.
@@ -52,6 +52,8 @@ pub struct SpanBuilder<'a> {
 
 pub(crate) struct Inner {
     sampler: Box<dyn Sampler>,
+    /// The sampler's own word: it is not asked where a parent has decided.
+    follows_parent: bool,
     sink: Arc<dyn SpanSink>,
     ids: Option<Box<dyn IdGenerator>>,
     clock: Clock,
@@ -59,6 +61,7 @@ pub(crate) struct Inner {
     resource: Resource,
     propagator: Composite,
     listeners: Vec<Box<dyn Listener>>,
+    listens: bool,
     enabled: bool,
     pub(crate) counters: Counters,
 }
@@ -91,6 +94,7 @@ impl Tracer {
         TracerBuilder {
             inner: Inner {
                 sampler: Box::new(ParentBased::<AlwaysOn>::default()),
+                follows_parent: true,
                 sink: Arc::new(NoSink),
                 ids: None,
                 clock: Clock::system(),
@@ -98,6 +102,7 @@ impl Tracer {
                 resource: Resource::default(),
                 propagator: Composite::w3c(),
                 listeners: Vec::new(),
+                listens: false,
                 enabled: true,
                 counters: Counters::default(),
             },
@@ -209,7 +214,7 @@ impl Tracer {
                 self.open(unique, parent.as_ref(), &spec, start);
                 let record = unique.record_mut();
                 fill(&mut Recording(record));
-                if !self.0.listeners.is_empty() {
+                if self.0.listens {
                     self.tell_start(unique, &spec);
                 }
             }
@@ -225,7 +230,9 @@ impl Tracer {
             Parent::Context(context) => node.inherit(context),
             Parent::Remote(extracted) => Context::peek(|current| {
                 node.inherit(current);
-                node.adopt(extracted, current);
+                if !extracted.is_empty() {
+                    node.adopt(extracted, current);
+                }
             }),
         }
         if entry {
@@ -257,6 +264,29 @@ impl Tracer {
                 Some(ids) => (ids.trace_id(), TraceFlags::NONE),
             },
         };
+        let sampled = match (self.0.follows_parent, node.sampling) {
+            (true, SamplingState::Accept | SamplingState::Debug) => true,
+            (true, SamplingState::Deny) => false,
+            _ => self.ask_sampler(node, parent, trace_id, spec, attributes),
+        };
+        node.sampling = match (sampled, node.sampling) {
+            (false, _) => SamplingState::Deny,
+            (true, SamplingState::Debug) => SamplingState::Debug,
+            (true, _) => SamplingState::Accept,
+        };
+        node.span_context = Some(SpanContext::new(trace_id, self.span_id(), flags.with_sampled(sampled)));
+        node.suppression = node.suppression.with(spec.key);
+        node.recording = sampled || self.0.listens;
+    }
+
+    fn ask_sampler(
+        &self,
+        node: &Node,
+        parent: Option<&SpanContext>,
+        trace_id: TraceId,
+        spec: &Spec<'_>,
+        attributes: &dyn Attributes,
+    ) -> bool {
         let input = SamplingInput {
             parent,
             state: node.sampling,
@@ -266,15 +296,7 @@ impl Tracer {
             name: spec.name,
             attributes,
         };
-        let sampled = self.guarded(|| self.0.sampler.sample(&input)) == Some(SamplingDecision::Sample);
-        node.sampling = match (sampled, node.sampling) {
-            (false, _) => SamplingState::Deny,
-            (true, SamplingState::Debug) => SamplingState::Debug,
-            (true, _) => SamplingState::Accept,
-        };
-        node.span_context = Some(SpanContext::new(trace_id, self.span_id(), flags.with_sampled(sampled)));
-        node.suppression = node.suppression.with(spec.key);
-        node.recording = sampled || !self.0.listeners.is_empty();
+        self.guarded(|| self.0.sampler.sample(&input)) == Some(SamplingDecision::Sample)
     }
 
     #[inline]
@@ -313,13 +335,13 @@ impl Tracer {
     /// Seals a span and shows it to listeners and sink.
     #[inline]
     pub(crate) fn finish(&self, record: &mut Record, end: SpanEnd, tracestate: &[u8]) {
-        record.open = false;
         record.head.end = self.0.clock.now();
         record.head.outcome = end;
         if matches!(end, SpanEnd::Cancelled | SpanEnd::Panicked) {
             note_outcome(record, end);
         }
-        if !self.0.listeners.is_empty() {
+        record.seal(tracestate.len());
+        if self.0.listens {
             self.tell_end(record);
         }
         if record.head.span_context.is_sampled() {
@@ -383,6 +405,7 @@ impl fmt::Debug for Tracer {
 impl TracerBuilder {
     /// Who decides what is recorded; by default [`ParentBased`] over [`AlwaysOn`].
     pub fn sampler(mut self, sampler: impl Sampler) -> Self {
+        self.inner.follows_parent = sampler.follows_parent();
         self.inner.sampler = Box::new(sampler);
         self
     }
@@ -426,6 +449,7 @@ impl TracerBuilder {
     /// One more listener. They are told of starts in this order and of ends in the reverse order.
     pub fn listener(mut self, listener: impl Listener) -> Self {
         self.inner.listeners.push(Box::new(listener));
+        self.inner.listens = true;
         self
     }
 

@@ -4,45 +4,64 @@
 /// a port that is no number from 1 to 65535 is left out.
 #[inline]
 pub(crate) fn split(authority: &[u8]) -> (&[u8], Option<u16>) {
-    let end = authority.len();
     // Digits from the right, up to the colon: one pass over what is usually four bytes.
-    let mut at = end;
+    let mut rest = authority;
     let (mut port, mut scale) = (0_u32, 1_u32);
-    while at > 0 && end - at < 5 && authority[at - 1].is_ascii_digit() {
-        port += u32::from(authority[at - 1] - b'0') * scale;
-        scale *= 10;
-        at -= 1;
+    while let [before @ .., digit @ b'0'..=b'9'] = rest {
+        port = port.wrapping_add(u32::from(digit - b'0').wrapping_mul(scale));
+        scale = scale.wrapping_mul(10);
+        rest = before;
     }
-    if at > 0 && authority[at - 1] == b':' {
-        let host = host(&authority[..at - 1]);
-        return match u16::try_from(port) {
-            // `[::1]:80` and `a:80` have a port; the last group of a bare `::1` is none.
-            Ok(port) if port > 0 && !host.contains(&b':') || authority[..at - 1].ends_with(b"]") => {
-                (host, (port > 0).then_some(port))
-            }
-            _ if host.contains(&b':') => (self::host(authority), None),
-            _ => (host, None),
-        };
-    }
-    if let Some(colon) = authority.iter().rposition(|byte| *byte == b':') {
-        let before = &authority[..colon];
-        if before.ends_with(b"]") || !before.contains(&b':') {
-            return (host(before), None);
+    match rest {
+        [host @ .., b':'] if is_plain(host) && authority.len() - rest.len() <= 5 => {
+            (host, u16::try_from(port).ok().filter(|port| *port > 0))
         }
+        _ if is_plain(authority) => (authority, None),
+        _ => split_unusual(authority),
     }
-    (host(authority), None)
 }
 
-/// Without user information and brackets.
+/// No port, no number, user information, IPv6.
+fn split_unusual(authority: &[u8]) -> (&[u8], Option<u16>) {
+    let host_port = match authority.iter().rposition(|byte| *byte == b'@') {
+        Some(at) => &authority[at + 1..],
+        None => authority,
+    };
+    if let [b'[', rest @ ..] = host_port {
+        let end = rest.iter().position(|byte| *byte == b']').unwrap_or(rest.len());
+        let port = rest.get(end + 1..).and_then(|after| after.strip_prefix(b":"));
+        return (&rest[..end], port.and_then(number));
+    }
+    let mut parts = host_port.splitn(2, |byte| *byte == b':');
+    match (parts.next(), parts.next()) {
+        (Some(host), Some(port)) if !port.contains(&b':') => (host, number(port)),
+        // More than one colon without brackets is an address, all of it.
+        _ => (host_port, None),
+    }
+}
+
+fn number(port: &[u8]) -> Option<u16> {
+    let digits = !port.is_empty() && port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
+    let value = port.iter().fold(0_u32, |value, digit| value * 10 + u32::from(digit - b'0' & 15));
+    u16::try_from(value).ok().filter(|port| digits && *port > 0)
+}
+
+/// Neither `:` nor `@` nor brackets, eight bytes at a time.
 #[inline]
-fn host(mut text: &[u8]) -> &[u8] {
-    if let Some(at) = text.iter().rposition(|byte| *byte == b'@') {
-        text = &text[at + 1..];
+fn is_plain(host: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let special = |word: u64| {
+        let of = |byte: u8| has_zero(word ^ (ONES * u64::from(byte)));
+        of(b':') | of(b'@') | of(b'[')
+    };
+    let word = |at: usize| host.get(at..at + 8).and_then(|chunk| chunk.try_into().ok()).map(u64::from_le_bytes);
+    let len = host.len();
+    if !(8..=16).contains(&len) {
+        return host.iter().all(|byte| !matches!(byte, b':' | b'@' | b'['));
     }
-    match text {
-        [b'[', address @ .., b']'] => address,
-        other => other,
-    }
+    // Two words that overlap.
+    matches!((word(0), word(len - 8)), (Some(first), Some(last)) if special(first) | special(last) == 0)
 }
 
 #[cfg(test)]
@@ -60,6 +79,7 @@ mod tests {
             ("ex.com:65536", "ex.com", None),
             ("ex.com:99999", "ex.com", None),
             ("ex.com:123456", "ex.com", None),
+            ("ex.com:00080", "ex.com", Some(80)),
             ("192.0.2.1:80", "192.0.2.1", Some(80)),
             ("[::1]:8080", "::1", Some(8080)),
             ("[::1]", "::1", None),

@@ -104,7 +104,7 @@ impl HttpClientLayer {
     #[must_use]
     pub fn error_type<E: 'static>(self, name: impl Fn(&E) -> Option<&'static str> + Send + Sync + 'static) -> Self {
         self.with(|shared| {
-            shared.error_type = Some(Arc::new(move |error: &dyn Any| error.downcast_ref().and_then(&name)));
+            shared.error_type = Some(Arc::new(Box::new(move |error: &dyn Any| error.downcast_ref().and_then(&name))));
         })
     }
 

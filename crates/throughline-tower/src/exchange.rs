@@ -11,12 +11,14 @@ use crate::attributes::{HttpClientOperation, HttpServerOperation, ResponseView};
 use crate::error_type::error_type;
 
 /// What a user calls an error's type; nothing for what throughline calls it.
-pub(crate) type ErrorType = Arc<dyn Fn(&dyn Any) -> Option<&'static str> + Send + Sync>;
+///
+/// Behind one word: every request carries the place for it, few a value.
+pub(crate) type ErrorType = Arc<Box<dyn Fn(&dyn Any) -> Option<&'static str> + Send + Sync>>;
 
 /// The context to attach and the span to end, on their way from the call through the future into the body.
 pub(crate) struct Exchange {
     pub(crate) context: Context,
-    span: Option<Span>,
+    span: Span,
     error_type: Option<ErrorType>,
     status: Option<StatusCode>,
     version: Option<Version>,
@@ -46,7 +48,7 @@ impl Exchange {
     pub(crate) fn new(side: Side, span: Span, method: &Method, error_type: Option<&ErrorType>) -> Self {
         Self {
             context: span.context(),
-            span: Some(span),
+            span,
             error_type: error_type.cloned(),
             status: None,
             version: None,
@@ -57,7 +59,7 @@ impl Exchange {
 
     /// A request that has no span: its context is attached all the same.
     pub(crate) fn without_span(side: Side, context: Context) -> Self {
-        Self { context, span: None, error_type: None, status: None, version: None, side, head_request: false }
+        Self { context, span: Span::NONE, error_type: None, status: None, version: None, side, head_request: false }
     }
 
     /// Nothing to end, and no context that anything further would need.
@@ -68,7 +70,7 @@ impl Exchange {
     /// Whether the end of the body matters to somebody: the span is recorded.
     #[inline]
     pub(crate) fn is_recording(&self) -> bool {
-        self.span.as_ref().is_some_and(Span::is_recording)
+        self.span.is_recording()
     }
 
     /// Runs the inner service's code in the context; a panic that passes through ends the span.
@@ -118,7 +120,10 @@ impl Exchange {
 
     #[inline]
     fn end(&mut self, end: SpanEnd, error_type: Option<&str>, phase: Option<Phase>) {
-        let Some(span) = self.span.take() else { return };
+        if self.span.is_none() {
+            return;
+        }
+        let span = mem::replace(&mut self.span, Span::NONE);
         // Before the span: it is then the last to hold the node, needs no lock and gives the node back.
         drop(mem::take(&mut self.context));
         self.end_span(span, end, error_type, phase);
@@ -149,7 +154,8 @@ impl Drop for Armed<'_> {
     #[cold]
     fn drop(&mut self) {
         // The context stays: what is dropped because of the panic still belongs to the request.
-        if let Some(span) = self.exchange.span.take() {
+        let span = mem::replace(&mut self.exchange.span, Span::NONE);
+        if !span.is_none() {
             self.exchange.end_span(span, SpanEnd::Panicked, None, Some(self.phase));
         }
     }

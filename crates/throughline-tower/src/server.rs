@@ -99,7 +99,7 @@ impl HttpServerLayer {
     #[must_use]
     pub fn error_type<E: 'static>(self, name: impl Fn(&E) -> Option<&'static str> + Send + Sync + 'static) -> Self {
         self.with(|shared| {
-            shared.error_type = Some(Arc::new(move |error: &dyn Any| error.downcast_ref().and_then(&name)));
+            shared.error_type = Some(Arc::new(Box::new(move |error: &dyn Any| error.downcast_ref().and_then(&name))));
         })
     }
 
@@ -178,7 +178,7 @@ impl Shared {
             return self.pass_on(request);
         }
         let scan = HeaderScan::new(request.headers());
-        let parent = self.instrumenter.tracer().propagator().extract_from(&scan);
+        let parent = self.instrumenter.tracer().propagator().extract_scanned(&scan);
         let span = self.instrumenter.start_remote(
             &parent,
             &ServerRequest {
@@ -200,7 +200,7 @@ impl Shared {
             return None;
         }
         let scan = HeaderScan::new(request.headers());
-        let context = self.instrumenter.tracer().propagator().extract_from(&scan).to_context(&current);
+        let context = self.instrumenter.tracer().propagator().extract_scanned(&scan).to_context(&current);
         let exchange = Exchange::without_span(Side::Server, context);
         (!exchange.is_idle()).then_some(exchange)
     }

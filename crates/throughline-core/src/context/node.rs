@@ -128,13 +128,40 @@ impl Node {
         }
     }
 
+    /// Lets go of everything that the next use will not need. Buffers are kept unless they grew unusually large.
+    #[inline]
+    pub(crate) fn recycle(&mut self) {
+        if self.extras.is_some() {
+            self.recycle_extras();
+        }
+        if self.origin.is_some() {
+            self.origin = None;
+        }
+        if self.recording {
+            self.recording = false;
+            self.record_mut().trim();
+        }
+    }
+
+    #[inline]
+    fn recycle_extras(&mut self) {
+        let Some(mut extras) = self.extras.take() else { return };
+        let Some(unique) = Arc::get_mut(&mut extras) else { return };
+        if unique.tracestate.raw.capacity() <= KEPT_FIELD && unique.baggage.raw.capacity() <= KEPT_FIELD {
+            if !unique.values.is_empty() {
+                unique.values.clear();
+            }
+            self.spare = Some(extras);
+        }
+    }
+
     /// Takes over what a context hands to those below it. The node is fresh or comes from the pool.
     #[inline]
     pub(crate) fn inherit(&mut self, parent: &Context) {
         match parent.node() {
             Some(parent) => {
                 self.span_context = parent.span_context;
-                self.extras.clone_from(&parent.extras);
+                self.extras = parent.extras.clone();
                 self.foreign = parent.foreign;
                 self.anchor = parent.anchor;
                 self.suppression = parent.suppression;
@@ -148,7 +175,6 @@ impl Node {
                 self.sampling = SamplingState::Defer;
             }
         }
-        self.recording = false;
     }
 
     /// Takes over what came over the wire, on top of what was inherited.
@@ -181,6 +207,7 @@ impl Node {
     }
 
     /// Fills the extras with what came over the wire, in the buffers of an earlier use.
+    #[inline]
     pub(crate) fn receive(&mut self, tracestate: &[u8], baggage: &[u8]) {
         let mut spare = self.spare.take().unwrap_or_default();
         let Some(extras) = Arc::get_mut(&mut spare) else { return self.receive_anew(tracestate, baggage) };
@@ -199,6 +226,7 @@ impl Node {
 // === impl Extras ===
 
 impl Extras {
+    #[inline]
     fn fill(&mut self, tracestate: &[u8], baggage: &[u8]) {
         self.tracestate.fill(tracestate);
         self.baggage.fill(baggage);
@@ -273,23 +301,18 @@ pub(crate) fn take() -> Arc<Node> {
     POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten().unwrap_or_else(|| Arc::new(Node::fresh()))
 }
 
-/// Keeps a node that nobody else holds for the next use.
+/// Keeps a node for the next use, if nobody else holds it.
 #[inline]
 pub(crate) fn put_back(mut node: Arc<Node>) {
-    let Some(inner) = Arc::get_mut(&mut node) else { return };
-    let extras = inner.extras.take();
-    if let Some(mut extras) = extras {
-        if let Some(unique) = Arc::get_mut(&mut extras) {
-            if unique.tracestate.raw.capacity() <= KEPT_FIELD
-                && unique.baggage.raw.capacity() <= KEPT_FIELD
-                && unique.values.is_empty()
-            {
-                inner.spare = Some(extras);
-            }
-        }
+    if let Some(unique) = Arc::get_mut(&mut node) {
+        unique.recycle();
+        keep(node);
     }
-    inner.origin = None;
-    inner.record_mut().trim();
+}
+
+/// Keeps a node that was [recycled](Node::recycle).
+#[inline]
+pub(crate) fn keep(node: Arc<Node>) {
     let _ = POOL.try_with(|pool| {
         let mut pool = pool.borrow_mut();
         if pool.len() < POOLED {

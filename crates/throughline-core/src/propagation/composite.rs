@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::carrier::Fields;
+#[cfg(feature = "http")]
+use super::carrier::HeaderScan;
 use super::{Allow, Extracted, Extractor, Field, Injector, Propagator, TraceContext, W3cBaggage};
 use crate::Context;
 
@@ -33,13 +36,14 @@ pub enum Format {
 pub struct Composite {
     formats: Vec<Format>,
     fields: Vec<Field>,
+    custom: bool,
 }
 
 impl Composite {
     /// These formats, in this order; repeated built-in ones count once.
     #[must_use]
     pub fn new(formats: impl IntoIterator<Item = Format>) -> Self {
-        let mut this = Self { formats: Vec::new(), fields: Vec::new() };
+        let mut this = Self { formats: Vec::new(), fields: Vec::new(), custom: false };
         for format in formats {
             let known = |other: &Format| std::mem::discriminant(other) == std::mem::discriminant(&format);
             if matches!(format, Format::Custom(_)) || !this.formats.iter().any(known) {
@@ -48,6 +52,7 @@ impl Composite {
                         this.fields.push(field.clone());
                     }
                 }
+                this.custom |= matches!(format, Format::Custom(_));
                 this.formats.push(format);
             }
         }
@@ -69,18 +74,33 @@ impl Composite {
     /// As [`Propagator::extract`], without indirection if the carrier's type is known.
     #[inline]
     pub fn extract_from<'a, E: Extractor>(&self, carrier: &'a E) -> Extracted<'a> {
+        self.read(carrier)
+    }
+
+    /// Reads from headers in one pass: cheaper than looking each field up, as long as there are not very many.
+    #[cfg(feature = "http")]
+    #[inline]
+    #[must_use]
+    pub fn extract_headers<'a>(&self, headers: &'a http::HeaderMap) -> Extracted<'a> {
+        if headers.len() > MANY_HEADERS { self.read(headers) } else { self.read(&HeaderScan::new(headers)) }
+    }
+
+    /// Reads from headers that were looked through before.
+    #[cfg(feature = "http")]
+    #[inline]
+    #[must_use]
+    pub fn extract_scanned<'a>(&self, scan: &HeaderScan<'a>) -> Extracted<'a> {
+        self.read(scan)
+    }
+
+    #[inline]
+    fn read<'a>(&self, carrier: impl Fields<'a> + Copy) -> Extracted<'a> {
         let mut found = Extracted::NOTHING;
         for format in &self.formats {
             match format {
-                Format::TraceContext if found.is_empty() && !found.malformed => found = TraceContext.extract_from(carrier),
-                Format::TraceContext => found.merge(TraceContext.extract_from(carrier)),
-                Format::Baggage => {
-                    let baggage = W3cBaggage.extract_from(carrier).baggage;
-                    if !baggage.is_empty() {
-                        found.baggage = baggage;
-                    }
-                }
-                Format::Custom(propagator) => found.merge(propagator.extract(carrier)),
+                Format::TraceContext => TraceContext.read(carrier, &mut found),
+                Format::Baggage => W3cBaggage.read(carrier, &mut found),
+                Format::Custom(propagator) => found.merge(propagator.extract(carrier.carrier())),
             }
         }
         found
@@ -90,7 +110,7 @@ impl Composite {
     #[inline]
     pub fn inject_into<I: Injector>(&self, context: &Context, allow: Allow, carrier: &mut I) {
         // The built-in formats write or remove each of their fields, and share none.
-        if self.formats.iter().any(|format| matches!(format, Format::Custom(_))) {
+        if self.custom {
             for field in &self.fields {
                 carrier.remove(field);
             }
@@ -117,15 +137,7 @@ impl Propagator for Composite {
     }
 
     fn extract<'a>(&self, carrier: &'a dyn Extractor) -> Extracted<'a> {
-        let mut found = Extracted::NOTHING;
-        for format in &self.formats {
-            found.merge(match format {
-                Format::TraceContext => TraceContext.extract_from(carrier),
-                Format::Baggage => W3cBaggage.extract_from(carrier),
-                Format::Custom(propagator) => propagator.extract(carrier),
-            });
-        }
-        found
+        self.read(carrier)
     }
 
     fn fields(&self) -> &[Field] {
@@ -166,3 +178,7 @@ impl Injector for &mut dyn Injector {
         (**self).set_tracestate(field, value);
     }
 }
+
+/// From so many headers on, hashed look-ups are cheaper than a pass.
+#[cfg(feature = "http")]
+const MANY_HEADERS: usize = 20;

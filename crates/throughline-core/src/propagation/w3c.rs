@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::carrier::{BAGGAGE, TRACEPARENT, TRACESTATE};
+use super::carrier::{BAGGAGE, Fields, TRACEPARENT, TRACESTATE};
 use super::{Allow, Extracted, Extractor, Field, FieldValue, Injector, Propagator};
 use crate::{Baggage, Context, SamplingState, SpanContext, TraceState};
 
@@ -17,23 +17,24 @@ pub struct W3cBaggage;
 // === impl TraceContext ===
 
 impl TraceContext {
+    /// Reads on top of what other formats found before.
     #[inline]
-    pub(super) fn extract_from<'a, E: Extractor + ?Sized>(self, carrier: &'a E) -> Extracted<'a> {
-        let parent = match carrier.get(&TRACEPARENT) {
-            FieldValue::Absent => return Extracted::NOTHING,
+    pub(super) fn read<'a>(self, carrier: impl Fields<'a>, found: &mut Extracted<'a>) {
+        let parent = match carrier.field(&TRACEPARENT) {
+            FieldValue::Absent => return,
             // §3.2: one header; of two, neither can be believed.
             FieldValue::Many => None,
             FieldValue::One(text) => SpanContext::from_traceparent(text).ok(),
         };
-        let Some(parent) = parent else { return Extracted { malformed: true, ..Extracted::NOTHING } };
-        let tracestate = lines(carrier, &TRACESTATE, MAX_TRACESTATE);
-        Extracted {
-            span_context: Some(parent),
-            sampling: SamplingState::of_flag(parent.is_sampled()),
-            malformed: tracestate.is_none(),
-            tracestate: tracestate.unwrap_or_default(),
-            baggage: Cow::Borrowed(&[]),
-        }
+        let Some(parent) = parent else {
+            found.malformed = true;
+            return;
+        };
+        found.span_context = Some(parent);
+        found.sampling = SamplingState::of_flag(parent.is_sampled());
+        let tracestate = lines(&carrier, &TRACESTATE, MAX_TRACESTATE);
+        found.malformed |= tracestate.is_none();
+        found.tracestate = tracestate.unwrap_or_default();
     }
 
     #[inline]
@@ -58,7 +59,9 @@ impl Propagator for TraceContext {
     }
 
     fn extract<'a>(&self, carrier: &'a dyn Extractor) -> Extracted<'a> {
-        self.extract_from(carrier)
+        let mut found = Extracted::NOTHING;
+        self.read(carrier, &mut found);
+        found
     }
 
     fn fields(&self) -> &[Field] {
@@ -70,21 +73,23 @@ impl Propagator for TraceContext {
 // === impl W3cBaggage ===
 
 impl W3cBaggage {
+    /// Reads on top of what other formats found before.
     #[inline]
-    pub(super) fn extract_from<'a, E: Extractor + ?Sized>(self, carrier: &'a E) -> Extracted<'a> {
-        let baggage = match carrier.get(&BAGGAGE) {
-            FieldValue::Absent => return Extracted::NOTHING,
+    pub(super) fn read<'a>(self, carrier: impl Fields<'a>, found: &mut Extracted<'a>) {
+        let baggage = match carrier.field(&BAGGAGE) {
+            FieldValue::Absent => return,
             FieldValue::One(text) => Cow::Borrowed(shortened(trim_list(text), Baggage::MAX_LENGTH)),
             // The limits hold for all lines together.
-            FieldValue::Many => joined(carrier, &BAGGAGE, Baggage::MAX_LENGTH).0,
+            FieldValue::Many => joined(carrier.carrier(), &BAGGAGE, Baggage::MAX_LENGTH).0,
         };
-        Extracted { baggage, ..Extracted::NOTHING }
+        if !baggage.is_empty() {
+            found.baggage = baggage;
+        }
     }
 
     #[inline]
     pub(super) fn inject_into<I: Injector + ?Sized>(self, context: &Context, allow: Allow, carrier: &mut I) {
-        let baggage = context.baggage();
-        let text = if allow.baggage && !baggage.is_empty() { baggage.to_field() } else { String::new() };
+        let text = if allow.baggage && context.has_baggage() { context.baggage().to_field() } else { String::new() };
         if text.is_empty() {
             carrier.remove(&BAGGAGE);
         } else {
@@ -99,7 +104,9 @@ impl Propagator for W3cBaggage {
     }
 
     fn extract<'a>(&self, carrier: &'a dyn Extractor) -> Extracted<'a> {
-        self.extract_from(carrier)
+        let mut found = Extracted::NOTHING;
+        self.read(carrier, &mut found);
+        found
     }
 
     fn fields(&self) -> &[Field] {
@@ -109,12 +116,12 @@ impl Propagator for W3cBaggage {
 
 /// All lines of a field as one, unless there is too much of it.
 #[inline]
-fn lines<'a, E: Extractor + ?Sized>(carrier: &'a E, field: &Field, most: usize) -> Option<Cow<'a, [u8]>> {
-    match carrier.get(field) {
+fn lines<'a>(carrier: &impl Fields<'a>, field: &Field, most: usize) -> Option<Cow<'a, [u8]>> {
+    match carrier.field(field) {
         FieldValue::Absent => Some(Cow::Borrowed(&[])),
         FieldValue::One(text) if text.len() <= most => Some(Cow::Borrowed(text)),
         FieldValue::One(_) => None,
-        FieldValue::Many => match joined(carrier, field, most) {
+        FieldValue::Many => match joined(carrier.carrier(), field, most) {
             (text, true) => Some(text),
             (_, false) => None,
         },
@@ -123,7 +130,7 @@ fn lines<'a, E: Extractor + ?Sized>(carrier: &'a E, field: &Field, most: usize) 
 
 /// The lines in order, joined by commas, whole members as long as they fit, and whether all of them did.
 #[cold]
-fn joined<'a, E: Extractor + ?Sized>(carrier: &'a E, field: &Field, most: usize) -> (Cow<'a, [u8]>, bool) {
+fn joined<'a>(carrier: &'a dyn Extractor, field: &Field, most: usize) -> (Cow<'a, [u8]>, bool) {
     let mut text = Vec::new();
     let mut fits = true;
     carrier.each(field, &mut |line| {

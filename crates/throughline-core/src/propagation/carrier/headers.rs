@@ -1,8 +1,8 @@
 //! `http::HeaderMap` as a carrier, and one pass over it for all that a server wants to know.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Extractor, Field, FieldValue, Injector};
+use super::{Extractor, Field, FieldValue, Fields, Injector, Known};
 use crate::TraceState;
 
 impl Extractor for HeaderMap {
@@ -35,7 +35,7 @@ impl Injector for HeaderMap {
     #[inline]
     fn set(&mut self, field: &Field, value: &[u8]) {
         match HeaderValue::from_bytes(value) {
-            Ok(value) => drop(self.insert(field.header().clone(), value)),
+            Ok(value) => replace(self, field, value),
             // No propagator of ours writes such bytes; somebody else's must not leave a stale field behind.
             Err(_) => drop(HeaderMap::remove(self, field.header())),
         }
@@ -44,24 +44,24 @@ impl Injector for HeaderMap {
     #[inline]
     fn remove(&mut self, field: &Field) {
         // Most requests have few headers and not this one: reading their names is cheaper than hashing this one's.
-        if self.len() > SCANNED || self.keys().any(|name| name == field.header()) {
+        if self.len() > SCANNED || self.keys().any(|name| same(name, field)) {
             HeaderMap::remove(self, field.header());
         }
     }
 
     #[inline]
     fn set_tracestate(&mut self, field: &Field, value: &TraceState) {
-        self.insert(field.header().clone(), value.text().header().clone());
+        replace(self, field, value.text().header().clone());
     }
 }
 
 /// The headers that a server looks at for every request, found in one pass.
 ///
-/// A pass over five headers costs half of four hashed look-ups. It is an [`Extractor`] too: other fields are
-/// looked up when they are asked for.
+/// A pass over five headers costs half of four hashed look-ups.
+/// [`Composite::extract_scanned`](crate::propagation::Composite::extract_scanned) reads a context from it.
 ///
 /// ```
-/// use http::{HeaderMap, HeaderValue};
+/// use http::{HeaderMap, HeaderName, HeaderValue};
 /// use throughline_core::propagation::carrier::HeaderScan;
 ///
 /// let mut headers = HeaderMap::new();
@@ -124,23 +124,19 @@ impl<'a> HeaderScan<'a> {
     }
 }
 
-impl Extractor for HeaderScan<'_> {
-    #[inline]
-    fn get(&self, field: &Field) -> FieldValue<'_> {
-        match field.as_str() {
-            "traceparent" => self.traceparent,
-            "tracestate" => self.tracestate,
-            "baggage" => self.baggage,
-            _ => Extractor::get(self.headers, field),
+impl<'a> Fields<'a> for &HeaderScan<'a> {
+    #[inline(always)]
+    fn field(&self, field: &Field) -> FieldValue<'a> {
+        match field.known {
+            Some(Known::TraceParent) => self.traceparent,
+            Some(Known::TraceState) => self.tracestate,
+            Some(Known::Baggage) => self.baggage,
+            None => Extractor::get(self.headers, field),
         }
     }
 
-    fn each<'b>(&'b self, field: &Field, see: &mut dyn FnMut(&'b [u8])) {
-        self.headers.each(field, see);
-    }
-
-    fn each_prefixed<'b>(&'b self, prefix: &str, see: &mut dyn FnMut(&'b str, &'b [u8])) {
-        self.headers.each_prefixed(prefix, see);
+    fn carrier(&self) -> &'a dyn Extractor {
+        self.headers
     }
 }
 
@@ -150,6 +146,26 @@ fn and<'a>(known: FieldValue<'a>, value: &'a HeaderValue) -> FieldValue<'a> {
         FieldValue::Absent => FieldValue::One(value.as_bytes()),
         FieldValue::One(_) | FieldValue::Many => FieldValue::Many,
     }
+}
+
+/// Compares lengths first, which alone tells most names apart.
+#[inline]
+fn same(name: &HeaderName, field: &Field) -> bool {
+    let (name, field) = (name.as_str(), field.as_str());
+    name.len() == field.len() && name == field
+}
+
+/// Sets the one value of a field: in its place if the request has been sent before.
+#[inline]
+fn replace(headers: &mut HeaderMap, field: &Field, value: HeaderValue) {
+    if headers.len() <= SCANNED {
+        let mut places = headers.iter_mut().filter(|(name, _)| same(name, field));
+        if let (Some((_, place)), None) = (places.next(), places.next()) {
+            *place = value;
+            return;
+        }
+    }
+    headers.insert(field.header().clone(), value);
 }
 
 /// Up to so many headers are looked through one by one.

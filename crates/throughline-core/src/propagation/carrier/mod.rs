@@ -22,11 +22,20 @@ use crate::TraceState;
 /// static TENANT: Field = Field::new("x-tenant");
 /// assert_eq!(TENANT.as_str(), "x-tenant");
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Field {
     name: &'static str,
+    known: Option<Known>,
     #[cfg(feature = "http")]
     header: HeaderName,
+}
+
+/// The fields that [`HeaderScan`] looks for, told apart without comparing names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    TraceParent,
+    TraceState,
+    Baggage,
 }
 
 /// What a carrier has under a [`Field`].
@@ -52,6 +61,34 @@ pub trait Extractor {
     fn each_prefixed<'a>(&'a self, prefix: &str, see: &mut dyn FnMut(&'a str, &'a [u8]));
 }
 
+/// A carrier as the built-in formats read it: what they find lives as long as the carrier, not as the view of it.
+pub(crate) trait Fields<'a> {
+    fn field(&self, field: &Field) -> FieldValue<'a>;
+    /// The carrier itself, for formats that take any.
+    fn carrier(&self) -> &'a dyn Extractor;
+}
+
+impl<'a, E: Extractor> Fields<'a> for &'a E {
+    #[inline(always)]
+    fn field(&self, field: &Field) -> FieldValue<'a> {
+        (**self).get(field)
+    }
+
+    fn carrier(&self) -> &'a dyn Extractor {
+        *self
+    }
+}
+
+impl<'a> Fields<'a> for &'a dyn Extractor {
+    fn field(&self, field: &Field) -> FieldValue<'a> {
+        (**self).get(field)
+    }
+
+    fn carrier(&self) -> &'a dyn Extractor {
+        *self
+    }
+}
+
 /// A carrier that can be written to.
 pub trait Injector {
     /// Sets a field to one value; earlier ones are gone.
@@ -67,11 +104,11 @@ pub trait Injector {
 }
 
 /// W3C `traceparent`.
-pub static TRACEPARENT: Field = Field::new("traceparent");
+pub static TRACEPARENT: Field = Field::known("traceparent", Known::TraceParent);
 /// W3C `tracestate`.
-pub static TRACESTATE: Field = Field::new("tracestate");
+pub static TRACESTATE: Field = Field::known("tracestate", Known::TraceState);
 /// W3C `baggage`.
-pub static BAGGAGE: Field = Field::new("baggage");
+pub static BAGGAGE: Field = Field::known("baggage", Known::Baggage);
 
 // === impl Field ===
 
@@ -85,6 +122,16 @@ impl Field {
     pub const fn new(name: &'static str) -> Self {
         Self {
             name,
+            known: None,
+            #[cfg(feature = "http")]
+            header: HeaderName::from_static(name),
+        }
+    }
+
+    const fn known(name: &'static str, known: Known) -> Self {
+        Self {
+            name,
+            known: Some(known),
             #[cfg(feature = "http")]
             header: HeaderName::from_static(name),
         }
@@ -103,6 +150,14 @@ impl Field {
         &self.header
     }
 }
+
+impl PartialEq for Field {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Field {}
 
 impl fmt::Debug for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

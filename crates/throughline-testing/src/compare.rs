@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 
-use throughline_core::{AttributeValue, LinkData, SpanData, Status};
+use throughline_core::SpanData;
 
-use crate::assignment::assign;
+use crate::differences::Differences;
+use crate::expected::ExpectedSpan;
 use crate::forest::{Actual, Index, by_trace, forest};
+use crate::pairing::{self, Costs};
 use crate::render;
-use crate::shape::{ExpectedLink, ExpectedSpan, Mismatch, Part, Shape, Wanted};
+use crate::shape::{Mismatch, Part, Shape};
 
 /// An expected span with its children; without a span it is what holds the roots, or the roots of one trace.
 #[derive(Clone, Debug)]
@@ -69,7 +71,7 @@ impl<'a> Expected<'a> {
     }
 
     fn new(span: Option<&'a ExpectedSpan>, children: Vec<Self>, ordered: bool, open: bool) -> Self {
-        let size = usize::from(span.is_some()) + children.iter().map(|child| child.size).sum::<usize>();
+        let size = 1 + children.iter().map(|child| child.size).sum::<usize>();
         Self { span, children, size, ordered, open, traces: false }
     }
 }
@@ -117,9 +119,12 @@ fn pair_children<'a>(expected: &Expected<'a>, actual: &Actual<'a>, index: &Index
         .collect();
     let missing: Vec<_> = expected.children.iter().map(Pair::missing).collect();
     let unexpected: Vec<_> = actual.children.iter().map(|child| Pair::unexpected(child, expected.open)).collect();
-    let choose = if expected.ordered { in_order } else { in_any_order };
+    let cost = |pairs: &[Pair<'_>]| pairs.iter().map(|pair| pair.cost).collect::<Vec<_>>();
+    let paired = compared.iter().map(|row| cost(row)).collect();
+    let costs = Costs { paired, missing: cost(&missing), unexpected: cost(&unexpected) };
+    let choice = if expected.ordered { pairing::in_order(&costs) } else { pairing::in_any_order(&costs) };
     let mut pairs = Vec::new();
-    for (row, column) in choose(&compared, &missing, &unexpected) {
+    for (row, column) in choice {
         pairs.push(match (row, column) {
             (Some(row), Some(column)) => compared[row][column].clone(),
             (Some(row), None) => missing[row].clone(),
@@ -130,154 +135,5 @@ fn pair_children<'a>(expected: &Expected<'a>, actual: &Actual<'a>, index: &Index
     pairs
 }
 
-type Choice = Vec<(Option<usize>, Option<usize>)>;
-
-/// Every expected one in its order, then what is left.
-fn in_any_order(compared: &[Vec<Pair<'_>>], missing: &[Pair<'_>], unexpected: &[Pair<'_>]) -> Choice {
-    let (rows, columns) = (missing.len(), unexpected.len());
-    let size = rows.max(columns);
-    let cost = |row: usize, column: usize| match (row < rows, column < columns) {
-        (true, true) => compared[row][column].cost,
-        (true, false) => missing[row].cost,
-        (false, true) => unexpected[column].cost,
-        (false, false) => 0,
-    };
-    let costs: Vec<Vec<i64>> = (0..size).map(|row| (0..size).map(|column| cost(row, column)).collect()).collect();
-    let assigned = assign(&costs);
-    let mut choice: Choice =
-        (0..rows).map(|row| (Some(row), Some(assigned[row]).filter(|column| *column < columns))).collect();
-    let mut left: Vec<usize> = (rows..size).map(|row| assigned[row]).filter(|column| *column < columns).collect();
-    left.sort_unstable();
-    choice.extend(left.into_iter().map(|column| (None, Some(column))));
-    choice
-}
-
-/// Both in their order: the alignment that costs least.
-fn in_order(compared: &[Vec<Pair<'_>>], missing: &[Pair<'_>], unexpected: &[Pair<'_>]) -> Choice {
-    let (rows, columns) = (missing.len(), unexpected.len());
-    // From the end: what the rest costs, and the first step to take.
-    let mut best = vec![vec![(0_i64, (None, None)); columns + 1]; rows + 1];
-    for row in (0..=rows).rev() {
-        for column in (0..=columns).rev() {
-            let mut steps = Vec::new();
-            if row < rows && column < columns {
-                steps.push((compared[row][column].cost + best[row + 1][column + 1].0, (Some(row), Some(column))));
-            }
-            if row < rows {
-                steps.push((missing[row].cost + best[row + 1][column].0, (Some(row), None)));
-            }
-            if column < columns {
-                steps.push((unexpected[column].cost + best[row][column + 1].0, (None, Some(column))));
-            }
-            if let Some(step) = steps.into_iter().min_by_key(|(cost, _)| *cost) {
-                best[row][column] = step;
-            }
-        }
-    }
-    let (mut row, mut column, mut choice) = (0, 0, Vec::new());
-    while row < rows || column < columns {
-        let (_, step) = best[row][column];
-        row += usize::from(step.0.is_some());
-        column += usize::from(step.1.is_some());
-        choice.push(step);
-    }
-    choice
-}
-
-// === what differs between two spans ===
-
-#[derive(Default)]
-struct Differences {
-    texts: Vec<String>,
-    cost: i64,
-}
-
-impl Differences {
-    fn add(&mut self, cost: i64, text: String) {
-        self.cost += cost;
-        self.texts.push(text);
-    }
-
-    fn of_span(&mut self, expected: &ExpectedSpan, actual: &SpanData, index: &Index<'_>) {
-        if expected.name != actual.name {
-            self.add(NAME, format!("the name is {:?} instead of {:?}", actual.name, expected.name));
-        }
-        if expected.kind != actual.kind {
-            self.add(KIND, format!("the kind is {} instead of {}", actual.kind.as_str(), expected.kind.as_str()));
-        }
-        if let Some(end) = expected.end.filter(|end| *end != actual.end) {
-            self.add(DETAIL, format!("it ended as {:?} instead of {end:?}", actual.end));
-        }
-        if let Some(status) = expected.status.as_ref().filter(|status| !status_fits(status, &actual.status)) {
-            self.add(DETAIL, format!("the status is {:?} instead of {status:?}", actual.status));
-        }
-        if let Some(service) = expected.service.as_deref().filter(|service| *service != actual.service()) {
-            self.add(DETAIL, format!("the service is {:?} instead of {service:?}", actual.service()));
-        }
-        for (key, wanted) in &expected.attributes {
-            if let Some(text) = attribute_differs(key, wanted, actual.attribute(key)) {
-                self.add(DETAIL, text);
-            }
-        }
-        for event in &expected.events {
-            if !actual.events.iter().any(|actual| actual.name == *event) {
-                self.add(DETAIL, format!("there is no event {event:?}"));
-            }
-        }
-        self.of_links(&expected.links, &actual.links, index);
-    }
-
-    fn of_links(&mut self, expected: &[ExpectedLink], actual: &[LinkData], index: &Index<'_>) {
-        if expected.len() != actual.len() {
-            self.add(DETAIL, format!("there are {} links instead of {}", actual.len(), expected.len()));
-            return;
-        }
-        let fits = |expected: &ExpectedLink, actual: &LinkData| link_fits(expected, actual, index);
-        let costs: Vec<Vec<i64>> =
-            expected.iter().map(|e| actual.iter().map(|a| i64::from(!fits(e, a))).collect()).collect();
-        for (row, column) in assign(&costs).into_iter().enumerate() {
-            if costs[row][column] != 0 {
-                let (expected, actual) = (&expected[row], &actual[column]);
-                let (expected, actual) = (render::expected_link(expected), render::actual_link(actual, index));
-                self.add(DETAIL, format!("there is {actual} instead of {expected}"));
-            }
-        }
-    }
-}
-
-fn link_fits(expected: &ExpectedLink, actual: &LinkData, index: &Index<'_>) -> bool {
-    let attribute = |key: &str| actual.attributes.iter().find_map(|(name, value)| (name == key).then_some(value));
-    expected.to.as_deref() == index.name(&actual.span_context)
-        && expected.attributes.iter().all(|(key, wanted)| attribute_differs(key, wanted, attribute(key)).is_none())
-}
-
-fn attribute_differs(key: &str, wanted: &Wanted, actual: Option<&AttributeValue>) -> Option<String> {
-    match (wanted, actual) {
-        (Wanted::Equal(wanted), Some(actual)) if same(wanted, actual) => None,
-        (Wanted::Equal(wanted), Some(actual)) => Some(format!("{key:?} is {actual:?} instead of {wanted:?}")),
-        (Wanted::Equal(_) | Wanted::Present, None) => Some(format!("{key:?} is missing")),
-        (Wanted::Absent, Some(actual)) => Some(format!("{key:?} is there: {actual:?}")),
-        (Wanted::Present, Some(_)) | (Wanted::Absent, None) => None,
-    }
-}
-
-fn same(wanted: &AttributeValue, actual: &AttributeValue) -> bool {
-    match (wanted, actual) {
-        // A test that expects no number does expect it.
-        (AttributeValue::F64(wanted), AttributeValue::F64(actual)) => wanted.total_cmp(actual).is_eq(),
-        _ => wanted == actual,
-    }
-}
-
-fn status_fits(wanted: &Status, actual: &Status) -> bool {
-    match (wanted, actual) {
-        (Status::Error { description }, Status::Error { .. }) if description.is_empty() => true,
-        _ => wanted == actual,
-    }
-}
-
 /// A span that is missing or too many costs more than one that differs in a few details.
 const ABSENT: i64 = 8;
-const NAME: i64 = 4;
-const KIND: i64 = 3;
-const DETAIL: i64 = 1;

@@ -132,7 +132,7 @@ fn key(span: &SpanContext) -> (TraceId, SpanId) {
 
 impl<'a> Actual<'a> {
     fn new(span: Option<&'a SpanData>, children: Vec<Actual<'a>>) -> Self {
-        let size = usize::from(span.is_some()) + children.iter().map(|child| child.size).sum::<usize>();
+        let size = 1 + children.iter().map(|child| child.size).sum::<usize>();
         Self { span, children, size }
     }
 }

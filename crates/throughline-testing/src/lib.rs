@@ -41,6 +41,8 @@
 mod assignment;
 mod body;
 mod compare;
+mod differences;
+mod expected;
 mod forest;
 mod gate;
 mod ids;
@@ -48,6 +50,7 @@ mod leak;
 mod log;
 mod macros;
 mod memory;
+mod pairing;
 mod probe;
 mod render;
 mod service;
@@ -55,6 +58,7 @@ mod shape;
 mod wait;
 
 pub use self::body::{BodyError, BoxError, EndStream, ScriptedBody};
+pub use self::expected::{ExpectedLink, ExpectedSpan};
 pub use self::forest::tree;
 pub use self::gate::{Gate, Opened};
 pub use self::ids::SequentialIds;
@@ -63,7 +67,7 @@ pub use self::log::{ContextLog, Observation, Point};
 pub use self::memory::{MemorySink, Spans};
 pub use self::probe::ContextProbe;
 pub use self::service::{Answer, ScriptedFuture, ScriptedService};
-pub use self::shape::{ExpectedLink, ExpectedSpan, Mismatch, Part, Shape};
+pub use self::shape::{Mismatch, Part, Shape};
 pub use self::wait::{TimedOut, Wait};
 
 #[doc(hidden)]

@@ -3,8 +3,8 @@
 use throughline_core::{LinkData, SpanData, SpanEnd, Status};
 
 use crate::compare::Pair;
+use crate::expected::{ExpectedLink, ExpectedSpan, Wanted};
 use crate::forest::{Index, attribute_note, status_note};
-use crate::shape::{ExpectedLink, ExpectedSpan, Wanted};
 
 struct Row {
     mark: char,

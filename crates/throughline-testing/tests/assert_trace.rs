@@ -192,6 +192,7 @@ fn spans_with_a_remote_parent_are_roots_and_traces_are_told_apart() {
     span(&tracer, SpanKind::Server, "three", &Context::ROOT).end(SpanEnd::Completed);
     assert_trace!(spans, server "one" server "two" server "three");
     assert_trace!(spans, server "three" trace { server "two" server "one" });
+    assert!(shape!(trace {} server "three" trace { server "two" server "one" }).check(&spans).is_err());
     let text = shape!(trace { server "one" } trace { server "two" } trace { server "three" }).check(&spans);
     assert_eq!(
         text.unwrap_err().to_string(),

@@ -4,6 +4,7 @@ mod error;
 mod exporter;
 mod fanout;
 mod guarded;
+mod json_lines;
 mod pipeline;
 mod queue;
 mod shared;
@@ -13,6 +14,7 @@ mod worker;
 pub use self::error::{BuildError, FlushError, ShutdownError};
 pub use self::exporter::{Batch, ExportError, Exporter};
 pub use self::fanout::Fanout;
+pub use self::json_lines::JsonLines;
 pub use self::pipeline::{Flush, Pipeline, PipelineBuilder, PipelineSink, Shutdown};
 pub use self::stats::PipelineStats;
 

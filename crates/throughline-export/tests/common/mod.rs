@@ -10,23 +10,23 @@ use throughline_core::{SpanEnd, Tracer};
 use throughline_export::{Batch, ExportError, Exporter, Pipeline, PipelineBuilder};
 
 /// Long enough never to be reached by a test that passes.
-pub const LONG: Duration = Duration::from_secs(30);
+pub(crate) const LONG: Duration = Duration::from_secs(30);
 /// Short enough to be waited for by a test whose exporter is held.
-pub const SHORT: Duration = Duration::from_millis(50);
+pub(crate) const SHORT: Duration = Duration::from_millis(50);
 
 /// Remembers the names of the spans of each batch.
 #[derive(Clone, Default)]
-pub struct Memory {
-    pub batches: Arc<Mutex<Vec<Vec<String>>>>,
-    pub calls: Arc<Mutex<Vec<&'static str>>>,
+pub(crate) struct Memory {
+    pub(crate) batches: Arc<Mutex<Vec<Vec<String>>>>,
+    pub(crate) calls: Arc<Mutex<Vec<&'static str>>>,
 }
 
 impl Memory {
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         self.batches.lock().unwrap().concat()
     }
 
-    pub fn sizes(&self) -> Vec<usize> {
+    pub(crate) fn sizes(&self) -> Vec<usize> {
         self.batches.lock().unwrap().iter().map(Vec::len).collect()
     }
 }
@@ -51,7 +51,7 @@ impl Exporter for Memory {
 }
 
 /// Does what a function says.
-pub struct By<F>(pub F);
+pub(crate) struct By<F>(pub(crate) F);
 
 impl<F: FnMut(&Batch<'_>) -> Result<(), ExportError> + Send + 'static> Exporter for By<F> {
     fn export(&mut self, batch: &Batch<'_>) -> Result<(), ExportError> {
@@ -60,13 +60,13 @@ impl<F: FnMut(&Batch<'_>) -> Result<(), ExportError> + Send + 'static> Exporter 
 }
 
 /// The test's end of an exporter that hangs in each export until it is let go.
-pub struct Held {
+pub(crate) struct Held {
     entered: Receiver<usize>,
     go: Sender<()>,
 }
 
 impl Held {
-    pub fn exporter() -> (Self, impl Exporter) {
+    pub(crate) fn exporter() -> (Self, impl Exporter) {
         let (enter, entered) = channel();
         let (go, gone) = channel();
         let exporter = By(move |batch: &Batch<'_>| {
@@ -79,29 +79,29 @@ impl Held {
     }
 
     /// Waits until the exporter hangs; in a batch of so many spans.
-    pub fn hangs(&self) -> usize {
+    pub(crate) fn hangs(&self) -> usize {
         self.entered.recv_timeout(LONG).unwrap()
     }
 
-    pub fn let_go(&self) {
+    pub(crate) fn let_go(&self) {
         self.go.send(()).unwrap();
     }
 }
 
 /// A pipeline that exports when it is asked to or a batch is full, not because time passes.
-pub fn quiet(exporter: impl Exporter) -> PipelineBuilder {
+pub(crate) fn quiet(exporter: impl Exporter) -> PipelineBuilder {
     Pipeline::builder(exporter).schedule_delay(Duration::from_secs(3600))
 }
 
-pub fn tracer(pipeline: &Pipeline) -> Tracer {
+pub(crate) fn tracer(pipeline: &Pipeline) -> Tracer {
     Tracer::builder().sink(pipeline.sink()).build()
 }
 
-pub fn end(tracer: &Tracer, name: &str) {
+pub(crate) fn end(tracer: &Tracer, name: &str) {
     tracer.span(name).root().start().end(SpanEnd::Completed);
 }
 
-pub fn end_many(tracer: &Tracer, count: usize) {
+pub(crate) fn end_many(tracer: &Tracer, count: usize) {
     for _ in 0..count {
         end(tracer, "span");
     }

@@ -1,1 +1,38 @@
 //! One trace context through everything a tokio service does, recorded at next to no cost.
+//!
+//! ```
+//! use std::time::Duration;
+//! use throughline::{SpanEnd, Telemetry};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // In `main`: `Telemetry::from_env("orders")?`, which reads the OTEL_* variables. In a test:
+//! let (telemetry, spans) = Telemetry::test();
+//! telemetry.tracer().span("rebuild index").start().end(SpanEnd::Completed);
+//! assert_eq!(spans.spans()[0].name, "rebuild index");
+//! telemetry.shutdown(Duration::from_secs(5)).wait()?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Features
+//!
+//! * `http` (default): server and client layers for any tower service of HTTP requests.
+//! * `axum`: routes, peers and extractors for axum.
+//! * `otel`: any exporter of the OpenTelemetry SDK ([`otel`](https://docs.rs/throughline-otel)).
+//! * `otlp`: export over OTLP/HTTP, the default of [`Telemetry::from_env`].
+
+mod builder;
+mod config;
+mod error;
+mod identity;
+mod telemetry;
+
+pub use throughline_core::*;
+pub use throughline_export as export;
+#[cfg(feature = "otel")]
+pub use throughline_otel as otel;
+pub use throughline_task as task;
+pub use throughline_testing as testing;
+
+pub use self::builder::TelemetryBuilder;
+pub use self::error::{AlreadyInstalled, ConfigError};
+pub use self::telemetry::{Flush, Shutdown, Telemetry, TelemetryStats};

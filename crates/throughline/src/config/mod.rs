@@ -1,0 +1,74 @@
+//! The `OTEL_*` variables, as data.
+
+mod batch;
+mod exporter;
+mod limits;
+mod propagators;
+mod resource;
+mod sampler;
+#[cfg(test)]
+mod tests;
+mod variables;
+
+use throughline_core::SpanLimits;
+use throughline_core::propagation::Composite;
+
+use crate::ConfigError;
+
+pub(crate) use self::batch::Batch;
+pub(crate) use self::exporter::ExporterKind;
+pub(crate) use self::sampler::SamplerKind;
+use self::variables::Variables;
+
+/// What the variables say. What they do not mention is `None`, or as it was before.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) disabled: bool,
+    pub(crate) propagator: Option<Composite>,
+    /// The service's attributes; a later one wins.
+    pub(crate) resource: Vec<(String, String)>,
+    pub(crate) sampler: Option<SamplerKind>,
+    pub(crate) exporters: Option<Vec<ExporterKind>>,
+    pub(crate) limits: SpanLimits,
+    pub(crate) batch: Batch,
+}
+
+/// What the program had set before it asked the variables.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before {
+    pub(crate) limits: SpanLimits,
+    pub(crate) batch: Batch,
+    /// Whether spans already go somewhere, so that no variable need say where.
+    pub(crate) has_exporter: bool,
+}
+
+impl Config {
+    /// Reads all variables; the first bad one is the error.
+    pub(crate) fn read(lookup: &dyn Fn(&str) -> Option<String>, before: Before) -> Result<Self, ConfigError> {
+        let variables = Variables::new(lookup);
+        let propagator = propagators::read(&variables)?;
+        if variables.truth(DISABLED)?.unwrap_or(false) {
+            // Somebody may have switched it off because the rest is broken.
+            return Ok(Self {
+                disabled: true,
+                propagator,
+                resource: Vec::new(),
+                sampler: None,
+                exporters: None,
+                limits: before.limits,
+                batch: before.batch,
+            });
+        }
+        Ok(Self {
+            disabled: false,
+            propagator,
+            resource: resource::read(&variables)?,
+            sampler: sampler::read(&variables)?,
+            exporters: exporter::read(&variables, before.has_exporter)?,
+            limits: limits::read(&variables, before.limits)?,
+            batch: batch::read(&variables, before.batch)?,
+        })
+    }
+}
+
+const DISABLED: &str = "OTEL_SDK_DISABLED";

@@ -1,0 +1,264 @@
+//! Each variable, good and bad.
+
+use std::time::Duration;
+
+use throughline_core::SpanLimits;
+use throughline_core::propagation::{Field, Propagator};
+
+use super::{Batch, Before, Config, SamplerKind};
+use crate::ConfigError;
+
+const BEFORE: Before = Before {
+    limits: SpanLimits::DEFAULT,
+    batch: Batch {
+        max_queue_size: None,
+        max_queue_bytes: None,
+        max_export_batch_size: None,
+        schedule_delay: None,
+        export_timeout: None,
+    },
+    has_exporter: true,
+};
+
+fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    read_before(variables, BEFORE)
+}
+
+fn read_before(variables: &[(&str, &str)], before: Before) -> Result<Config, ConfigError> {
+    let lookup = |name: &str| variables.iter().find_map(|(known, value)| (*known == name).then(|| (*value).to_owned()));
+    Config::read(&lookup, before)
+}
+
+#[test]
+fn nothing_set_changes_nothing() {
+    for variables in [&[][..], &[("OTEL_PROPAGATORS", ""), ("OTEL_TRACES_SAMPLER", " "), ("OTEL_SDK_DISABLED", "")]] {
+        let config = read(variables).unwrap();
+        assert!(!config.disabled);
+        assert!(config.propagator.is_none() && config.sampler.is_none() && config.exporters.is_none());
+        assert!(config.resource.is_empty());
+        assert_eq!((config.limits, config.batch), (BEFORE.limits, BEFORE.batch));
+    }
+}
+
+#[test]
+fn resources() {
+    for (attributes, name, expected, why) in [
+        ("a=1, b=2", "", &[("a", "1"), ("b", "2")][..], "a list"),
+        ("a=1%2C2%3D3", "", &[("a", "1,2=3")], "percent-encoding"),
+        ("caf%C3%A9=a b", "", &[("café", "a b")], "keys are decoded, blanks kept"),
+        ("a=,,b=x=y,", "", &[("a", ""), ("b", "x=y")], "empty values, empty entries, further equals signs"),
+        ("service.name=x", "orders", &[("service.name", "x"), ("service.name", "orders")], "the name's variable wins"),
+        ("", " orders ", &[("service.name", "orders")], "blanks around it are no part"),
+    ] {
+        let config = read(&[("OTEL_RESOURCE_ATTRIBUTES", attributes), ("OTEL_SERVICE_NAME", name)]).unwrap();
+        let found: Vec<_> = config.resource.iter().map(|(key, value)| (&**key, &**value)).collect();
+        assert_eq!(found, expected, "{why}");
+    }
+}
+
+#[test]
+fn propagators() {
+    for (value, fields) in [
+        ("tracecontext", &["traceparent", "tracestate"][..]),
+        ("Baggage", &["baggage"]),
+        ("baggage, tracecontext,baggage,", &["baggage", "traceparent", "tracestate"]),
+        ("none", &[]),
+    ] {
+        let propagator = read(&[("OTEL_PROPAGATORS", value)]).unwrap().propagator.unwrap();
+        let names: Vec<_> = propagator.fields().iter().map(Field::as_str).collect();
+        assert_eq!(names, fields, "{value}");
+    }
+}
+
+#[test]
+fn samplers() {
+    for (sampler, argument, expected) in [
+        ("always_on", "", SamplerKind::AlwaysOn),
+        ("always_off", "nonsense, but it has no argument", SamplerKind::AlwaysOff),
+        ("traceidratio", "", SamplerKind::Ratio(1.0)),
+        ("TraceIdRatio", "0.25", SamplerKind::Ratio(0.25)),
+        ("parentbased_always_on", "", SamplerKind::ParentBasedAlwaysOn),
+        ("parentbased_always_off", "", SamplerKind::ParentBasedAlwaysOff),
+        ("parentbased_traceidratio", "1e-3", SamplerKind::ParentBasedRatio(0.001)),
+    ] {
+        let config = read(&[("OTEL_TRACES_SAMPLER", sampler), ("OTEL_TRACES_SAMPLER_ARG", argument)]).unwrap();
+        assert_eq!(config.sampler, Some(expected), "{sampler} {argument}");
+        let _ = expected.build();
+    }
+    let alone = read(&[("OTEL_TRACES_SAMPLER_ARG", "nonsense")]).unwrap();
+    assert_eq!(alone.sampler, None, "an argument of nothing");
+}
+
+#[test]
+fn limits() {
+    let limits = |variables: &[(&str, &str)]| read(variables).unwrap().limits;
+    let all = limits(&[("OTEL_ATTRIBUTE_COUNT_LIMIT", "7"), ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "3")]);
+    assert_eq!((all.attributes, all.event_attributes, all.link_attributes), (7, 7, 3), "the special one wins");
+    let each = limits(&[
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "2"),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "0"),
+        ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "4"),
+    ]);
+    assert_eq!((each.attributes, each.events, each.links, each.event_attributes), (1, 2, 0, 4));
+    let lengths = [("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "10"), ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "20")];
+    assert_eq!(limits(&lengths).value_length, 20, "the special one wins");
+    assert_eq!(limits(&lengths[..1]).text_length, SpanLimits::DEFAULT.text_length);
+    let long = limits(&[("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100000")]);
+    assert_eq!((long.value_length, long.text_length), (100_000, 100_000), "a value fits into its span");
+}
+
+#[test]
+fn batches() {
+    let batch = |variables: &[(&str, &str)]| read(variables).unwrap().batch;
+    let all = batch(&[
+        ("OTEL_BSP_SCHEDULE_DELAY", "200"),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "0"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "100"),
+    ]);
+    assert_eq!(all.schedule_delay, Some(Duration::from_millis(200)));
+    assert_eq!(all.export_timeout, Some(Duration::ZERO));
+    assert_eq!((all.max_queue_size, all.max_export_batch_size), (Some(100), Some(100)));
+
+    let before = Before { batch: Batch { max_queue_size: Some(10), ..BEFORE.batch }, ..BEFORE };
+    let kept = read_before(&[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "5")], before).unwrap().batch;
+    assert_eq!((kept.max_queue_size, kept.max_export_batch_size), (Some(10), Some(5)), "the program's stays");
+}
+
+#[test]
+fn exporters() {
+    let shown = |variables: &[(&str, &str)]| format!("{:?}", read(variables).unwrap().exporters);
+    assert_eq!(shown(&[("OTEL_TRACES_EXPORTER", "none")]), "Some([])");
+    assert_eq!(shown(&[("OTEL_TRACES_EXPORTER", "Console,console")]), "Some([Console])");
+    assert_eq!(shown(&[]), "None", "the program's stay");
+    let nowhere = read_before(&[], Before { has_exporter: false, ..BEFORE }).unwrap().exporters.unwrap();
+    assert_eq!(nowhere.len(), usize::from(cfg!(feature = "otlp")));
+}
+
+#[cfg(feature = "otlp")]
+#[test]
+fn otlp_is_set_up_by_its_own_variables() {
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+    let config = read(&[("OTEL_TRACES_EXPORTER", "otlp,console"), endpoint]).unwrap();
+    let text = format!("{:?}", config.exporters);
+    assert!(text.contains("http://collector:4318/v1/traces") && text.contains("Console"), "{text}");
+
+    let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    let error = read(&[("OTEL_TRACES_EXPORTER", "otlp"), protocol]).unwrap_err();
+    assert_eq!(error.variable_name(), Some("OTEL_EXPORTER_OTLP_PROTOCOL"));
+    assert_eq!(
+        error.to_string(),
+        r#"invalid OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" is not supported by this version; accepted: http/protobuf"#
+    );
+    assert!(read(&[("OTEL_TRACES_EXPORTER", "console"), protocol]).is_ok(), "not read if not asked for");
+}
+
+#[cfg(not(feature = "otlp"))]
+#[test]
+fn otlp_without_its_feature_names_both() {
+    let error = read(&[("OTEL_TRACES_EXPORTER", "console,otlp")]).unwrap_err();
+    assert_eq!(error.variable_name(), Some("OTEL_TRACES_EXPORTER"));
+    assert_eq!(
+        error.to_string(),
+        "OTEL_TRACES_EXPORTER=otlp needs the cargo feature `otlp` of the crate `throughline`"
+    );
+}
+
+#[test]
+fn what_is_switched_off_propagates_and_is_not_checked_further() {
+    let broken = [("OTEL_SDK_DISABLED", "TRUE"), ("OTEL_TRACES_SAMPLER", "?"), ("OTEL_PROPAGATORS", "baggage")];
+    let config = read(&broken).unwrap();
+    assert!(config.disabled && config.propagator.is_some());
+    assert!(!read(&[("OTEL_SDK_DISABLED", "false")]).unwrap().disabled);
+}
+
+#[test]
+fn bad_values_are_named_with_what_is_accepted() {
+    const SAMPLERS: &str = "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, \
+                            parentbased_traceidratio";
+    const PAIRS: &str = "accepted: key=value,key=value";
+    const COUNTS: &str = "is not accepted; accepted: whole numbers, 0 to 65535";
+    let one = |name, value, problem: String| (vec![(name, value)], name, problem);
+    for (variables, name, problem) in [
+        one("OTEL_SDK_DISABLED", "yes", r#"unknown value "yes"; accepted: true, false"#.to_owned()),
+        one("OTEL_RESOURCE_ATTRIBUTES", "a=1,b", format!(r#"entry 2, "b", has no `=`; {PAIRS}"#)),
+        one("OTEL_RESOURCE_ATTRIBUTES", "=1", format!(r#"entry 1, "=1", has no key; {PAIRS}"#)),
+        one("OTEL_RESOURCE_ATTRIBUTES", "a=%4", format!(r#"entry 1, "a=%4", is not percent-encoded UTF-8; {PAIRS}"#)),
+        one("OTEL_RESOURCE_ATTRIBUTES", "a=%zz", format!(r#"entry 1, "a=%zz", is not percent-encoded UTF-8; {PAIRS}"#)),
+        one("OTEL_RESOURCE_ATTRIBUTES", "a=%ff", format!(r#"entry 1, "a=%ff", is not percent-encoded UTF-8; {PAIRS}"#)),
+        one("OTEL_PROPAGATORS", "w3c", r#"unknown value "w3c"; accepted: tracecontext, baggage, none"#.to_owned()),
+        one(
+            "OTEL_PROPAGATORS",
+            "tracecontext,B3Multi",
+            r#""b3multi" is not supported by this version; accepted: tracecontext, baggage, none"#.to_owned(),
+        ),
+        one(
+            "OTEL_PROPAGATORS",
+            "none,baggage",
+            r#""none,baggage" says both `none` and something; `none` stands alone"#.to_owned(),
+        ),
+        one("OTEL_TRACES_SAMPLER", "sometimes", format!(r#"unknown value "sometimes"; accepted: {SAMPLERS}"#)),
+        one(
+            "OTEL_TRACES_SAMPLER",
+            "parentbased_jaeger_remote",
+            format!(r#""parentbased_jaeger_remote" is not supported by this version; accepted: {SAMPLERS}"#),
+        ),
+        one(
+            "OTEL_TRACES_EXPORTER",
+            "zipkin",
+            r#""zipkin" is not supported by this version; accepted: otlp, console, none"#.to_owned(),
+        ),
+        one("OTEL_TRACES_EXPORTER", "stdout", r#"unknown value "stdout"; accepted: otlp, console, none"#.to_owned()),
+        one("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many", format!(r#""many" {COUNTS}"#)),
+        one("OTEL_SPAN_EVENT_COUNT_LIMIT", "-1", format!(r#""-1" {COUNTS}"#)),
+        one("OTEL_SPAN_LINK_COUNT_LIMIT", "65536", format!(r#""65536" {COUNTS}"#)),
+        one("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "+1", format!(r#""+1" {COUNTS}"#)),
+        one("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "1.5", format!(r#""1.5" {COUNTS}"#)),
+        one("OTEL_ATTRIBUTE_COUNT_LIMIT", "99999999999999999999", format!(r#""99999999999999999999" {COUNTS}"#)),
+        one(
+            "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+            "1k",
+            r#""1k" is not accepted; accepted: whole numbers, 0 to 16777216"#.to_owned(),
+        ),
+        one(
+            "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+            "x",
+            r#""x" is not accepted; accepted: whole numbers, 0 to 16777216"#.to_owned(),
+        ),
+        one(
+            "OTEL_BSP_SCHEDULE_DELAY",
+            "5s",
+            r#""5s" is not accepted; accepted: whole numbers, 1 to 4294967295"#.to_owned(),
+        ),
+        one(
+            "OTEL_BSP_EXPORT_TIMEOUT",
+            "x",
+            r#""x" is not accepted; accepted: whole numbers, 0 to 4294967295"#.to_owned(),
+        ),
+        one(
+            "OTEL_BSP_MAX_QUEUE_SIZE",
+            "0",
+            r#""0" is not accepted; accepted: whole numbers, 1 to 16777216"#.to_owned(),
+        ),
+        one(
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+            "4096",
+            "4096 exceeds the queue; accepted: at most OTEL_BSP_MAX_QUEUE_SIZE, which is 2048".to_owned(),
+        ),
+        (
+            vec![("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "1.5")],
+            "OTEL_TRACES_SAMPLER_ARG",
+            r#""1.5" is no ratio; accepted: 0.0 to 1.0"#.to_owned(),
+        ),
+        (
+            vec![("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "NaN")],
+            "OTEL_TRACES_SAMPLER_ARG",
+            r#""NaN" is no ratio; accepted: 0.0 to 1.0"#.to_owned(),
+        ),
+    ] {
+        let error = read(&variables).unwrap_err();
+        assert_eq!(error.to_string(), format!("invalid {name}: {problem}"));
+        assert_eq!(error.variable_name(), Some(name));
+    }
+}

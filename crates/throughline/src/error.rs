@@ -1,0 +1,66 @@
+//! How a configuration can be wrong.
+
+/// A [`Telemetry`](crate::Telemetry) could not be set up.
+///
+/// The text is one message for whoever operates the service: it names the variable and says what is accepted. Values of
+/// headers are never in it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A variable has a value that cannot be used.
+    #[error("invalid {variable}: {problem}")]
+    #[non_exhaustive]
+    Variable {
+        /// The variable's name.
+        variable: &'static str,
+        /// What is wrong with its value, and what is accepted.
+        problem: String,
+    },
+    /// A variable asks for what was not compiled in.
+    #[error("{variable}={value} needs the cargo feature `{feature}` of the crate `throughline`")]
+    #[non_exhaustive]
+    MissingFeature {
+        /// The variable's name.
+        variable: &'static str,
+        /// Its value, or the entry of its list.
+        value: &'static str,
+        /// The feature.
+        feature: &'static str,
+    },
+    /// An exporter could not be built.
+    #[error("an exporter could not be built")]
+    Exporter(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The pipeline to the exporters could not be started.
+    #[error("the pipeline to the exporters could not be started")]
+    Pipeline(#[source] throughline_export::BuildError),
+}
+
+impl ConfigError {
+    /// The variable that is to blame.
+    #[must_use]
+    pub fn variable_name(&self) -> Option<&'static str> {
+        match self {
+            Self::Variable { variable, .. } | Self::MissingFeature { variable, .. } => Some(variable),
+            Self::Exporter(_) | Self::Pipeline(_) => None,
+        }
+    }
+
+    pub(crate) fn variable(variable: &'static str, problem: impl Into<String>) -> Self {
+        Self::Variable { variable, problem: problem.into() }
+    }
+
+    /// A file that a variable named is read only when the exporter is built.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn of_otlp(error: throughline_otel::BuildError) -> Self {
+        let source = std::error::Error::source(&error);
+        match source.and_then(|source| source.downcast_ref::<throughline_otel::InvalidVariable>()) {
+            Some(invalid) => Self::variable(invalid.variable(), invalid.problem()),
+            None => Self::Exporter(error.into()),
+        }
+    }
+}
+
+/// The process has a tracer already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a global tracer was installed before")]
+pub struct AlreadyInstalled(pub(crate) ());

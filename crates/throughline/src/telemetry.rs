@@ -1,0 +1,234 @@
+//! The handle that a service sets up once.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use throughline_core::{Stats, Tracer};
+use throughline_export::{FlushError, Pipeline, PipelineStats, ShutdownError};
+use throughline_testing::MemorySink;
+
+use crate::{AlreadyInstalled, ConfigError, TelemetryBuilder};
+
+/// A service's tracing: its [`Tracer`], and the pipeline that takes finished spans to exporters.
+///
+/// Set up once, in `main`; a clone is one refcount. **Keep it until the service ends**: layers and contexts hold the
+/// tracer, not the pipeline. When the last clone is dropped without a [`shutdown`](Self::shutdown), what is waiting is
+/// exported for one second at most, blocking; spans that end later are counted and dropped, and contexts still flow.
+///
+/// ```
+/// use std::time::Duration;
+/// use throughline::{SpanEnd, Telemetry};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let lookup = |name: &str| (name == "OTEL_TRACES_EXPORTER").then(|| "none".to_owned());
+/// # let from_env = |name| Telemetry::builder().service_name(name).env_from(lookup)?.build();
+/// # /*
+/// let telemetry = Telemetry::from_env("orders")?;
+/// # */ let telemetry = from_env("orders")?;
+/// telemetry.tracer().span("rebuild index").start().end(SpanEnd::Completed);
+/// telemetry.shutdown(Duration::from_secs(5)).wait()?; // or `.await`, in async code
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Telemetry(Arc<Inner>);
+
+/// What a [`Telemetry`] counted since it was built.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct TelemetryStats {
+    /// What went wrong quietly while spans were made.
+    pub tracer: Stats,
+    /// What became of finished spans; all zero where there is no exporter.
+    pub pipeline: PipelineStats,
+}
+
+/// Waits until every span that ended before the call was exported; made by [`Telemetry::flush`].
+///
+/// The flush goes on if this is dropped.
+#[derive(Debug)]
+#[must_use = "await it, or call `wait`"]
+pub struct Flush(Option<throughline_export::Flush>);
+
+/// Waits until every span was exported and the exporters have finished; made by [`Telemetry::shutdown`].
+///
+/// The shutdown goes on if this is dropped, without a deadline.
+#[derive(Debug)]
+#[must_use = "await it, or call `wait`"]
+pub struct Shutdown(Option<throughline_export::Shutdown>);
+
+struct Inner {
+    tracer: Tracer,
+    pipeline: Option<Pipeline>,
+}
+
+// === impl Telemetry ===
+
+impl Telemetry {
+    /// Sets up tracing by hand; [`TelemetryBuilder::env`] lets variables have a say.
+    pub fn builder() -> TelemetryBuilder {
+        TelemetryBuilder::new()
+    }
+
+    /// Sets up tracing as the process's environment variables want it.
+    ///
+    /// The name is what the service is called if no variable names it. These are read; an empty one counts as unset, and
+    /// names of things may be in upper or lower case:
+    ///
+    /// | variable | default | accepted |
+    /// |---|---|---|
+    /// | `OTEL_SDK_DISABLED` | `false` | `true`: no spans, contexts flow all the same, no other variable but `OTEL_PROPAGATORS` is read |
+    /// | `OTEL_SERVICE_NAME` | the `name` given here | any; wins over `service.name` of the next one |
+    /// | `OTEL_RESOURCE_ATTRIBUTES` | none | `key=value,key=value`, percent-encoded |
+    /// | `OTEL_PROPAGATORS` | `tracecontext,baggage` | a list of these two, or `none` |
+    /// | `OTEL_TRACES_SAMPLER` | `parentbased_always_on` | `always_on`, `always_off`, `traceidratio`, `parentbased_…` of the three |
+    /// | `OTEL_TRACES_SAMPLER_ARG` | `1.0` | the ratio of the ratio samplers, 0.0 to 1.0 |
+    /// | `OTEL_TRACES_EXPORTER` | `otlp` | `otlp` (feature `otlp`), `console`, a list of them, or `none` |
+    /// | `OTEL_EXPORTER_OTLP_…` | | see `throughline_otel::OtlpConfig` |
+    /// | `OTEL_BSP_SCHEDULE_DELAY`, `…_EXPORT_TIMEOUT` | 5000, 30000 | milliseconds; a timeout of 0 is none |
+    /// | `OTEL_BSP_MAX_QUEUE_SIZE`, `…_MAX_EXPORT_BATCH_SIZE` | 2048, 512 | spans; a batch is no larger than the queue |
+    /// | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_SPAN_EVENT_…`, `OTEL_SPAN_LINK_…`, `OTEL_EVENT_ATTRIBUTE_…`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT`, for all attributes `OTEL_ATTRIBUTE_COUNT_LIMIT` | 128 | 0 to 65535 |
+    /// | `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT` | 4096 | bytes |
+    ///
+    /// Without the feature `otlp`, an unset `OTEL_TRACES_EXPORTER` means that spans go nowhere, which is said once.
+    ///
+    /// # Errors
+    ///
+    /// The first variable whose value cannot be used. OpenTelemetry would warn and go on with the default; here a service
+    /// does not start with a configuration that nobody wanted.
+    pub fn from_env(name: &str) -> Result<Self, ConfigError> {
+        Self::builder().service_name(name).env()?.build()
+    }
+
+    /// Sets up tracing for a test, and gives the memory that its spans arrive in.
+    ///
+    /// Nothing is global: every test has its own. To change a setting, use [`TelemetryBuilder::test`].
+    ///
+    /// ```
+    /// use throughline::{SpanEnd, Telemetry};
+    ///
+    /// let (telemetry, spans) = Telemetry::test();
+    /// telemetry.tracer().span("rebuild index").start().end(SpanEnd::Completed);
+    /// assert_eq!(spans.spans()[0].name, "rebuild index");
+    /// ```
+    #[must_use]
+    pub fn test() -> (Self, MemorySink) {
+        Self::builder().service_name("test").test()
+    }
+
+    pub(crate) fn new(tracer: Tracer, pipeline: Option<Pipeline>) -> Self {
+        Self(Arc::new(Inner { tracer, pipeline }))
+    }
+
+    /// What makes spans: for layers, for instrumentation, for the application's own.
+    #[must_use]
+    pub fn tracer(&self) -> &Tracer {
+        &self.0.tracer
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn stats(&self) -> TelemetryStats {
+        let pipeline = self.0.pipeline.as_ref().map(Pipeline::stats);
+        TelemetryStats { tracer: self.0.tracer.stats(), pipeline: pipeline.unwrap_or_default() }
+    }
+
+    /// Exports every span that ended before this call.
+    ///
+    /// It starts with the call, not with the first poll, and ends at the deadline, counted from the call, even if an
+    /// exporter hangs. It can be awaited on any runtime, or waited for ([`Flush::wait`]).
+    ///
+    /// # Errors
+    ///
+    /// The deadline came first, or an exporter failed meanwhile.
+    pub fn flush(&self, deadline: Duration) -> Flush {
+        Flush(self.0.pipeline.as_ref().map(|pipeline| pipeline.flush(deadline)))
+    }
+
+    /// Exports every span that ended before this call, lets no more in, and ends exporters and their threads.
+    ///
+    /// As with [`flush`](Self::flush) it starts with the call and ends at the deadline; what is not exported then is lost
+    /// and counted. Contexts flow on. A second shutdown has the result of the first.
+    ///
+    /// # Errors
+    ///
+    /// The deadline came first, or an exporter failed meanwhile.
+    pub fn shutdown(&self, deadline: Duration) -> Shutdown {
+        Shutdown(self.0.pipeline.as_ref().map(|pipeline| pipeline.shutdown(deadline)))
+    }
+
+    /// Makes the tracer the process's own, for code that has neither a handle nor a context with one
+    /// ([`Tracer::global`]). Layers do not need it. The handle is to be kept all the same.
+    ///
+    /// # Errors
+    ///
+    /// There is one already; it stays.
+    pub fn install_global(&self) -> Result<(), AlreadyInstalled> {
+        self.0.tracer.clone().install_global().map_err(|_| AlreadyInstalled(()))
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { tracer, pipeline } = &*self.0;
+        f.debug_struct("Telemetry").field("tracer", tracer).field("pipeline", pipeline).finish()
+    }
+}
+
+// === impl Flush ===
+
+impl Flush {
+    /// Blocks the thread instead: for `Drop`, panic hooks and code without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Telemetry::flush`].
+    pub fn wait(self) -> Result<(), FlushError> {
+        self.0.map_or(Ok(()), throughline_export::Flush::wait)
+    }
+}
+
+impl Future for Flush {
+    type Output = Result<(), FlushError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Some(flush) => Pin::new(flush).poll(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+// === impl Shutdown ===
+
+impl Shutdown {
+    /// Blocks the thread instead: for `Drop`, panic hooks and code without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Telemetry::shutdown`].
+    pub fn wait(self) -> Result<(), ShutdownError> {
+        self.0.map_or(Ok(()), throughline_export::Shutdown::wait)
+    }
+}
+
+impl Future for Shutdown {
+    type Output = Result<(), ShutdownError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Some(shutdown) => Pin::new(shutdown).poll(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+const fn assert_auto_traits<T: Send + Sync + Unpin + 'static>() {}
+const _: () = {
+    assert_auto_traits::<Telemetry>();
+    assert_auto_traits::<Flush>();
+    assert_auto_traits::<Shutdown>();
+};

@@ -89,7 +89,15 @@ fn headers(lines: &[(&str, &[u8])], answers: &mut Vec<(String, Read)>) {
         map.append(name, value);
     }
     roads("HeaderMap", &map, answers);
-    roads("HeaderScan", &throughline_core::propagation::carrier::HeaderScan::new(&map), answers);
+    let (composite, scan) = (Composite::w3c(), throughline_core::propagation::carrier::HeaderScan::new(&map));
+    answers.push(("HeaderScan".into(), Read::of(&composite.extract_scanned(&scan))));
+    answers.push(("extract_headers".into(), Read::of(&composite.extract_headers(&map))));
+    // So many headers that they are looked up instead.
+    for at in 0..200 {
+        let name: http::HeaderName = format!("x-{at}").parse().expect("a name");
+        map.append(name, http::HeaderValue::from_static("x"));
+    }
+    answers.push(("many headers".into(), Read::of(&composite.extract_headers(&map))));
 }
 
 #[cfg(not(feature = "http"))]

@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse
 use prost::Message;
 use throughline_core::Diagnostic;
 
-use super::{InvalidVariable, Names, OtlpConfig, tls};
+use super::{InvalidVariable, Names, OtlpConfig, WithoutQuery, tls};
 
 /// Sends with exactly the headers that were configured, and says why it could not.
 pub(super) struct Client {
@@ -58,7 +58,7 @@ impl HttpClient for Client {
         let uri = request.uri().clone();
         let response = self.inner.send_bytes(request).await.inspect_err(|error| {
             // `opentelemetry-otlp` keeps the reason to itself.
-            UNREACHABLE.warn(|| format!("spans could not be sent to {uri}: {}", chain(&**error)));
+            UNREACHABLE.warn(|| format!("spans could not be sent to {}: {}", WithoutQuery(&uri), chain(&**error)));
         })?;
         if response.status().is_success() {
             warn_of_refusals(response.body());

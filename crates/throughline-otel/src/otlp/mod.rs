@@ -141,7 +141,7 @@ impl OtlpConfig {
     ///
     /// A certificate or key cannot be read, or there are no threads left.
     pub fn exporter(self) -> Result<OtlpExporter, BuildError> {
-        let timeout = self.timeout;
+        let timeout = self.timeout.saturating_add(GRACE);
         OtelExporter::new(move || self.build()).map(|exporter| exporter.timeout(timeout))
     }
 
@@ -176,7 +176,7 @@ impl fmt::Debug for OtlpConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { endpoint, headers, timeout, gzip, certificate, client } = self;
         f.debug_struct("OtlpConfig")
-            .field("endpoint", endpoint)
+            .field("endpoint", &WithoutQuery(endpoint))
             .field("headers", &Names(headers))
             .field("timeout", timeout)
             .field("gzip", gzip)
@@ -223,8 +223,27 @@ impl fmt::Debug for Names<'_> {
     }
 }
 
+/// A URL without its query, in which some backends want their key.
+struct WithoutQuery<'a>(&'a Uri);
+
+impl fmt::Display for WithoutQuery<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, host) = (self.0.scheme_str().unwrap_or_default(), self.0.authority());
+        write!(f, "{scheme}://{}{}", host.map_or("", |host| host.as_str()), self.0.path())
+    }
+}
+
+impl fmt::Debug for WithoutQuery<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// A header that nobody prints, compresses or logs.
 fn sensitive(mut value: HeaderValue) -> HeaderValue {
     value.set_sensitive(true);
     value
 }
+
+/// The client's own timeout comes first, because it knows what it was waiting for.
+const GRACE: Duration = Duration::from_millis(100);

@@ -90,7 +90,9 @@ pub(super) fn url(name: &'static str, value: &str) -> Result<Uri, InvalidVariabl
         return Err(InvalidVariable::new(name, problem));
     }
     let accepted = || {
-        let problem = format!("{value:?} is no http or https URL; accepted: such as http://localhost:4318");
+        // Without the query, in which some backends want their key.
+        let shown = value.split('?').next().unwrap_or_default();
+        let problem = format!("{shown:?} is no http or https URL; accepted: such as http://localhost:4318");
         InvalidVariable::new(name, problem)
     };
     let uri: Uri = value.parse().map_err(|_| accepted())?;

@@ -50,6 +50,7 @@ fn other_values() {
         (&[(PROTOCOL, "HTTP/protobuf")], "http://localhost:4318/v1/traces", "in any case"),
         (&[(PROTOCOL, "grpc"), ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")], "10s", "traces win"),
         (&[(HEADERS, "Api-Key=a=b%2C c, x=1,,")], r#"headers: ["api-key", "x"]"#, "names only"),
+        (&[(TRACES_ENDPOINT, "https://c/t?key=secret")], "endpoint: https://c/t, ", "a key may be in the query"),
         (&[(HEADERS, "a=1"), ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "b=2")], r#"["b"]"#, "traces win"),
     ] {
         let text = text(variables);
@@ -66,7 +67,7 @@ fn bad_values_are_named_with_what_is_accepted() {
             r#"invalid OTEL_EXPORTER_OTLP_ENDPOINT: "collector:4318" is no http or https URL; accepted: such as http://localhost:4318"#,
         ),
         (
-            &[(TRACES_ENDPOINT, "grpc://c:4317")],
+            &[(TRACES_ENDPOINT, "grpc://c:4317?key=secret")],
             r#"invalid OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "grpc://c:4317" is no http or https URL; accepted: such as http://localhost:4318"#,
         ),
         (

@@ -9,6 +9,7 @@ mod pipeline;
 mod queue;
 mod shared;
 mod stats;
+mod waterfall;
 mod worker;
 
 pub use self::error::{BuildError, FlushError, ShutdownError};
@@ -17,6 +18,7 @@ pub use self::fanout::Fanout;
 pub use self::json_lines::JsonLines;
 pub use self::pipeline::{Flush, Pipeline, PipelineBuilder, PipelineSink, Shutdown};
 pub use self::stats::PipelineStats;
+pub use self::waterfall::{RenderOptions, Waterfall, WaterfallBuilder, WaterfallExporter, render};
 
 /// Locks; a poisoned lock is entered, because nothing under ours leaves its content half done.
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {

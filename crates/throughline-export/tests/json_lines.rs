@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use throughline_core::{
-    Clock, IdGenerator, Key, ManualClock, Resource, SpanContext, SpanEnd, SpanId, SpanKind, Status, TraceFlags, TraceId,
-    Tracer, Value,
+    Clock, IdGenerator, Key, ManualClock, Resource, SpanContext, SpanEnd, SpanId, SpanKind, Status, TraceFlags,
+    TraceId, Tracer, Value,
 };
 use throughline_export::{Batch, JsonLines, Pipeline};
 

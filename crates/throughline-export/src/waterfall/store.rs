@@ -1,0 +1,192 @@
+//! The spans that wait for the rest of their trace.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::time::{Duration, Instant, SystemTime};
+
+use throughline_core::{AttributeValue, SpanData, SpanId, TraceId};
+
+/// Bounded in spans and bytes; what arrived first is dropped first. It has no clock: the time is given to it.
+pub(crate) struct Store {
+    quiet: Duration,
+    max_spans: usize,
+    max_bytes: usize,
+    /// By the order in which they began to arrive.
+    traces: BTreeMap<u64, Trace>,
+    numbers: HashMap<TraceId, u64>,
+    next_number: u64,
+    spans: usize,
+    bytes: usize,
+    /// The latest that were drawn, and when they began.
+    drawn: VecDeque<(TraceId, SystemTime)>,
+    dropped: u64,
+    mentioned: u64,
+}
+
+/// A trace to draw.
+pub(crate) struct Drawing {
+    pub(crate) spans: Vec<SpanData>,
+    /// When the trace began, if a part of it was drawn before.
+    pub(crate) continues: Option<SystemTime>,
+    /// Spans that were dropped since the last drawing.
+    pub(crate) dropped: u64,
+}
+
+struct Trace {
+    id: TraceId,
+    spans: Vec<SpanData>,
+    bytes: usize,
+    last: Instant,
+    has_root: bool,
+    ids: HashSet<SpanId>,
+    remote_parents: HashSet<SpanId>,
+    continues: Option<SystemTime>,
+}
+
+// === impl Store ===
+
+impl Store {
+    pub(crate) fn new(quiet: Duration, max_spans: usize, max_bytes: usize) -> Self {
+        Self {
+            quiet,
+            max_spans,
+            max_bytes,
+            traces: BTreeMap::new(),
+            numbers: HashMap::new(),
+            next_number: 0,
+            spans: 0,
+            bytes: 0,
+            drawn: VecDeque::new(),
+            dropped: 0,
+            mentioned: 0,
+        }
+    }
+
+    /// Keeps a span, if need be in the place of older ones.
+    pub(crate) fn add(&mut self, mut span: SpanData, now: Instant) {
+        strip(&mut span);
+        let bytes = size(&span);
+        if bytes > self.max_bytes || self.max_spans == 0 {
+            self.dropped += 1;
+            return;
+        }
+        while self.spans >= self.max_spans || self.bytes + bytes > self.max_bytes {
+            let Some(oldest) = self.traces.keys().next().copied() else { break };
+            self.dropped += self.remove(oldest).map_or(0, |trace| trace.spans.len() as u64);
+        }
+        let id = span.span_context.trace_id();
+        let number = *self.numbers.entry(id).or_insert(self.next_number);
+        let drawn = &self.drawn;
+        let trace = self.traces.entry(number).or_insert_with(|| {
+            self.next_number += 1;
+            let continues = drawn.iter().find_map(|(known, origin)| (*known == id).then_some(*origin));
+            Trace {
+                id,
+                spans: Vec::new(),
+                bytes: 0,
+                last: now,
+                has_root: false,
+                ids: HashSet::new(),
+                remote_parents: HashSet::new(),
+                continues,
+            }
+        });
+        trace.last = now;
+        trace.bytes += bytes;
+        trace.ids.insert(span.span_context.span_id());
+        match span.parent_span_id {
+            None => trace.has_root = true,
+            Some(parent) if span.parent_is_remote => drop(trace.remote_parents.insert(parent)),
+            Some(_) => {}
+        }
+        trace.spans.push(span);
+        self.spans += 1;
+        self.bytes += bytes;
+    }
+
+    /// The next trace whose time has come. `shared` says that others may bring spans, too.
+    pub(crate) fn due(&mut self, now: Instant, shared: bool) -> Option<Drawing> {
+        let is_due = |trace: &Trace| trace.due(self.quiet, shared).is_some_and(|at| at <= now);
+        let number = self.traces.iter().find_map(|(number, trace)| is_due(trace).then_some(*number))?;
+        self.draw(number)
+    }
+
+    /// When the next trace's time comes.
+    pub(crate) fn next_due(&self, shared: bool) -> Option<Instant> {
+        self.traces.values().filter_map(|trace| trace.due(self.quiet, shared)).min()
+    }
+
+    /// The next trace, whether its time has come or not.
+    pub(crate) fn next(&mut self) -> Option<Drawing> {
+        let number = self.traces.keys().next().copied()?;
+        self.draw(number)
+    }
+
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    fn draw(&mut self, number: u64) -> Option<Drawing> {
+        let trace = self.remove(number)?;
+        let began = trace.continues.or_else(|| trace.spans.iter().map(|span| span.start_time).min())?;
+        if trace.continues.is_none() {
+            self.drawn.push_back((trace.id, began));
+            if self.drawn.len() > REMEMBERED {
+                self.drawn.pop_front();
+            }
+        }
+        let dropped = self.dropped - self.mentioned;
+        self.mentioned = self.dropped;
+        Some(Drawing { spans: trace.spans, continues: trace.continues, dropped })
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Trace> {
+        let trace = self.traces.remove(&number)?;
+        self.numbers.remove(&trace.id);
+        self.spans -= trace.spans.len();
+        self.bytes -= trace.bytes;
+        Some(trace)
+    }
+}
+
+// === impl Trace ===
+
+impl Trace {
+    /// When to draw the trace, if nothing more arrives; never if its root has not ended.
+    fn due(&self, quiet: Duration, shared: bool) -> Option<Instant> {
+        let patience = if self.has_root || self.continues.is_some() {
+            quiet
+        } else if self.remote_parents.difference(&self.ids).next().is_some() {
+            if shared { quiet * PATIENCE } else { quiet }
+        } else {
+            return None;
+        };
+        self.last.checked_add(patience)
+    }
+}
+
+/// Keeps of a span what is drawn.
+fn strip(span: &mut SpanData) {
+    span.attributes.retain(|(key, _)| key == "error.type");
+    span.attributes.shrink_to_fit();
+    span.events = Vec::new();
+    for link in &mut span.links {
+        link.attributes = Vec::new();
+    }
+}
+
+fn size(span: &SpanData) -> usize {
+    let text = |value: &AttributeValue| value.as_str().map_or(0, str::len);
+    let attributes: usize =
+        span.attributes.iter().map(|(key, value)| size_of_val(value) + key.len() + text(value)).sum();
+    // The ids are kept twice more.
+    size_of_val(span) + 64 + span.name.len() + attributes + size_of_val(&span.links[..])
+}
+
+/// While others may bring the parent, a trace without its root waits so many times longer.
+const PATIENCE: u32 = 10;
+/// So many drawn traces are remembered, to tell a continuation from a new trace.
+const REMEMBERED: usize = 1024;
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

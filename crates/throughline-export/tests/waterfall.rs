@@ -1,0 +1,124 @@
+//! The waterfall behind real pipelines.
+
+mod common;
+
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use throughline_core::{Context, Resource, SpanEnd, SpanKind, Tracer};
+use throughline_export::{Pipeline, Waterfall};
+
+use common::{LONG, quiet};
+
+#[derive(Clone, Default)]
+struct Screen(Arc<(Mutex<String>, Condvar)>);
+
+impl Write for Screen {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.0.lock().unwrap().push_str(std::str::from_utf8(text).unwrap());
+        self.0.1.notify_all();
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Screen {
+    fn text(&self) -> String {
+        self.0.0.lock().unwrap().clone()
+    }
+
+    fn wait_for(&self, part: &str) {
+        let text = self.0.0.lock().unwrap();
+        let (text, _) = self.0.1.wait_timeout_while(text, LONG, |text| !text.contains(part)).unwrap();
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+fn service(waterfall: &Waterfall, name: &str) -> (Pipeline, Tracer) {
+    let resource = Resource::new(name);
+    let pipeline = quiet(waterfall.exporter()).resource(resource.clone()).build().unwrap();
+    let tracer = Tracer::builder().resource(resource).sink(pipeline.sink()).build();
+    (pipeline, tracer)
+}
+
+/// One trace over two services: the caller and the one who answers.
+fn call(shop: &Tracer, orders: &Tracer) {
+    let root = shop.span("buy").kind(SpanKind::Client).root().start();
+    let sent = Context::ROOT.with_span_context(root.span_context().unwrap().with_remote(true));
+    orders.span("POST /orders").kind(SpanKind::Server).parent(&sent).start().end(SpanEnd::Completed);
+    root.end(SpanEnd::Completed);
+}
+
+#[test]
+fn services_that_share_a_waterfall_are_one_tree() {
+    let screen = Screen::default();
+    let waterfall = Waterfall::to(screen.clone());
+    let ((first, shop), (second, orders)) = (service(&waterfall, "shop"), service(&waterfall, "orders"));
+    call(&shop, &orders);
+    // The one who answered is exported first; neither its flush nor its shutdown draws a part of the tree.
+    second.flush(LONG).wait().unwrap();
+    second.shutdown(LONG).wait().unwrap();
+    assert_eq!(screen.text(), "");
+    first.shutdown(LONG).wait().unwrap();
+    let text = screen.text();
+    assert_eq!(text.matches("trace ").count(), 1, "{text}");
+    assert!(text.contains("2 spans  shop, orders\nbuy"), "{text}");
+    assert!(text.contains("\n└─ POST /orders  orders  server"), "{text}");
+    assert!(text.ends_with("\n\n") && !text.contains('\u{1b}'), "{text:?}");
+}
+
+#[test]
+fn the_only_pipeline_draws_when_it_is_flushed() {
+    let screen = Screen::default();
+    let (pipeline, tracer) = service(&Waterfall::to(screen.clone()), "shop");
+    call(&tracer, &tracer);
+    pipeline.flush(LONG).wait().unwrap();
+    assert_eq!(screen.text().matches("trace ").count(), 1);
+}
+
+#[test]
+fn a_trace_is_drawn_by_itself_after_the_quiet_time() {
+    let screen = Screen::default();
+    let waterfall = Waterfall::builder(screen.clone()).quiet(Duration::from_millis(5)).build();
+    let resource = Resource::new("shop");
+    let pipeline = Pipeline::builder(waterfall.exporter()).schedule_delay(Duration::from_millis(5)).resource(resource);
+    let pipeline = pipeline.build().unwrap();
+    common::end(&common::tracer(&pipeline), "by itself");
+    screen.wait_for("by itself");
+}
+
+#[test]
+fn everything_can_be_drawn_by_hand() {
+    let screen = Screen::default();
+    let waterfall = Waterfall::builder(screen.clone()).colour(true).width(60).build();
+    let ((first, shop), (second, orders)) = (service(&waterfall, "shop"), service(&waterfall, "orders"));
+    call(&shop, &orders);
+    first.flush(LONG).wait().unwrap();
+    second.flush(LONG).wait().unwrap();
+    assert_eq!(screen.text(), "");
+    waterfall.draw_all().unwrap();
+    assert!(screen.text().starts_with("\u{1b}[1mtrace "), "{:?}", screen.text());
+    assert_eq!(waterfall.dropped(), 0);
+}
+
+#[test]
+fn a_terminal_that_is_gone_fails_the_flush() {
+    struct Gone;
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let (pipeline, tracer) = service(&Waterfall::to(Gone), "shop");
+    common::end(&tracer, "unseen");
+    assert!(pipeline.flush(LONG).wait().is_err());
+    pipeline.shutdown(LONG).wait().unwrap();
+}

@@ -221,6 +221,10 @@ impl TelemetryBuilder {
     pub fn build(mut self) -> Result<Telemetry, ConfigError> {
         let resource = identity::complete(&self.resource);
         let mut exporters = Vec::new();
+        if self.exporters.iter().all(|source| matches!(source, Source::Named(ExporterKind::Console))) {
+            // Somebody sits before it.
+            self.batch.schedule_delay.get_or_insert(CONSOLE_DELAY);
+        }
         if self.enabled {
             for source in std::mem::take(&mut self.exporters) {
                 exporters.push(match source {
@@ -304,3 +308,5 @@ impl SpanSink for Tee {
         }
     }
 }
+
+const CONSOLE_DELAY: Duration = Duration::from_millis(200);

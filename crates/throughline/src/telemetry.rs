@@ -86,9 +86,9 @@ impl Telemetry {
     /// | `OTEL_PROPAGATORS` | `tracecontext,baggage` | a list of these two, or `none` |
     /// | `OTEL_TRACES_SAMPLER` | `parentbased_always_on` | `always_on`, `always_off`, `traceidratio`, `parentbased_…` of the three |
     /// | `OTEL_TRACES_SAMPLER_ARG` | `1.0` | the ratio of the ratio samplers, 0.0 to 1.0 |
-    /// | `OTEL_TRACES_EXPORTER` | `otlp` | `otlp` (feature `otlp`), `console`, a list of them, or `none` |
+    /// | `OTEL_TRACES_EXPORTER` | `otlp` | `otlp` (feature `otlp`), `console` (a [`Waterfall`](crate::export::Waterfall) on the standard output), a list of them, or `none` |
     /// | `OTEL_EXPORTER_OTLP_…` | | see `throughline_otel::OtlpConfig` |
-    /// | `OTEL_BSP_SCHEDULE_DELAY`, `…_EXPORT_TIMEOUT` | 5000, 30000 | milliseconds; a timeout of 0 is none |
+    /// | `OTEL_BSP_SCHEDULE_DELAY`, `…_EXPORT_TIMEOUT` | 5000 (200 for the console alone), 30000 | milliseconds; a timeout of 0 is none |
     /// | `OTEL_BSP_MAX_QUEUE_SIZE`, `…_MAX_EXPORT_BATCH_SIZE` | 2048, 512 | spans; a batch is no larger than the queue |
     /// | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_SPAN_EVENT_…`, `OTEL_SPAN_LINK_…`, `OTEL_EVENT_ATTRIBUTE_…`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT`, for all attributes `OTEL_ATTRIBUTE_COUNT_LIMIT` | 128 | 0 to 65535 |
     /// | `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT` | 4096 | bytes |

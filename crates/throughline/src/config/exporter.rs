@@ -1,7 +1,7 @@
 //! `OTEL_TRACES_EXPORTER`: where finished spans go.
 
 use throughline_core::Diagnostic;
-use throughline_export::Exporter;
+use throughline_export::{Exporter, Waterfall};
 
 use super::variables::{Variables, refuse};
 use crate::ConfigError;
@@ -17,7 +17,7 @@ pub(crate) enum ExporterKind {
 impl ExporterKind {
     pub(crate) fn build(self) -> Result<Box<dyn Exporter>, ConfigError> {
         match self {
-            Self::Console => Ok(Box::new(throughline_export::JsonLines::new(std::io::stdout()))),
+            Self::Console => Ok(Box::new(Waterfall::stdout().exporter())),
             #[cfg(feature = "otlp")]
             Self::Otlp(config) => Ok(Box::new(config.exporter().map_err(ConfigError::of_otlp)?)),
         }

@@ -171,6 +171,26 @@ fn what_is_switched_off_makes_no_spans_and_propagates() {
 }
 
 #[test]
+fn the_console_draws_a_waterfall() {
+    const INSIDE: &str = "THROUGHLINE_TEST_INSIDE";
+    if std::env::var_os(INSIDE).is_some() {
+        let telemetry = Telemetry::from_env("code").unwrap();
+        work(telemetry.tracer(), "rebuild index");
+        return telemetry.shutdown(DEADLINE).wait().unwrap();
+    }
+    // A process of its own: its variables and its standard output are nobody else's.
+    let name = concat!(module_path!(), "::the_console_draws_a_waterfall");
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([name.split_once("::").unwrap().1, "--exact", "--nocapture"])
+        .env(INSIDE, "1")
+        .env("OTEL_TRACES_EXPORTER", "console")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains("rebuild index"), "{text}");
+}
+
+#[test]
 fn sizes_that_make_no_sense_are_errors() {
     let builder = || Telemetry::builder().exporter(Kept::default());
     assert!(matches!(builder().max_queue_size(0).build(), Err(ConfigError::Pipeline(_))));

@@ -119,7 +119,7 @@ impl<O: Operation> Instrumenter<O> {
             scope: operation.scope(),
         };
         let visit = |visitor: &mut dyn AttributeVisitor| operation.start_attributes(request, visitor);
-        self.tracer.start(parent, spec, &visit, None, |span| operation.start_attributes(request, span))
+        self.tracer.start(parent, &spec, &visit, None, &mut |span| operation.start_attributes(request, span))
     }
 
     /// Ends a span that this instrumenter started.

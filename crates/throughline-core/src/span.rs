@@ -106,15 +106,22 @@ impl Span {
 }
 
 impl Drop for Span {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         if !self.is_none() {
-            let context = mem::take(&mut self.context);
-            if let Some(tracer) = context.node().and_then(|node| node.tracer.as_ref()) {
-                count(&tracer.inner().counters.abandoned);
-            }
-            close(context, SpanEnd::Cancelled, |_| {});
+            self.abandon();
         }
+    }
+}
+
+impl Span {
+    #[cold]
+    fn abandon(&mut self) {
+        let context = mem::take(&mut self.context);
+        if let Some(tracer) = context.node().and_then(|node| node.tracer.as_ref()) {
+            count(&tracer.inner().counters.abandoned);
+        }
+        close(context, SpanEnd::Cancelled, |_| {});
     }
 }
 

@@ -193,14 +193,16 @@ impl Tracer {
     }
 
     /// Starts a span: parent → ids → sampler on a borrowed view → record, if sampled → share.
-    #[inline]
+    ///
+    /// One copy for the whole program, with all steps inlined: what differs comes through `fill`.
+    #[inline(never)]
     pub(crate) fn start(
         &self,
         parent: Parent<'_>,
-        spec: Spec<'_>,
+        spec: &Spec<'_>,
         attributes: &dyn Attributes,
         start: Option<Instant>,
-        fill: impl FnOnce(&mut Recording<'_>),
+        fill: &mut dyn FnMut(&mut Recording<'_>),
     ) -> Span {
         let mut node = node::take();
         loop {
@@ -209,13 +211,13 @@ impl Tracer {
                 continue;
             };
             let parent = self.descend(unique, parent, spec.kind.is_entry());
-            self.identify(unique, parent.as_ref(), &spec, attributes);
+            self.identify(unique, parent.as_ref(), spec, attributes);
             if unique.recording {
-                self.open(unique, parent.as_ref(), &spec, start);
+                self.open(unique, parent.as_ref(), spec, start);
                 let record = unique.record_mut();
                 fill(&mut Recording(record));
                 if self.0.listens {
-                    self.tell_start(unique, &spec);
+                    self.tell_start(unique, spec);
                 }
             }
             return Span::new(node);
@@ -223,7 +225,7 @@ impl Tracer {
     }
 
     /// Fills the node with what it has from its parent, and returns that parent.
-    #[inline]
+    #[inline(always)]
     fn descend(&self, node: &mut Node, parent: Parent<'_>, entry: bool) -> Option<SpanContext> {
         match parent {
             Parent::Current => Context::peek(|current| node.inherit(current)),
@@ -254,7 +256,7 @@ impl Tracer {
     }
 
     /// Gives the node ids and a sampling decision.
-    #[inline]
+    #[inline(always)]
     fn identify(&self, node: &mut Node, parent: Option<&SpanContext>, spec: &Spec<'_>, attributes: &dyn Attributes) {
         let (trace_id, flags) = match parent {
             Some(parent) => (parent.trace_id(), parent.flags()),
@@ -299,7 +301,7 @@ impl Tracer {
         self.guarded(|| self.0.sampler.sample(&input)) == Some(SamplingDecision::Sample)
     }
 
-    #[inline]
+    #[inline(always)]
     fn span_id(&self) -> SpanId {
         match &self.0.ids {
             None => RandomIds.span_id(),
@@ -307,7 +309,7 @@ impl Tracer {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn open(&self, node: &mut Node, parent: Option<&SpanContext>, spec: &Spec<'_>, start: Option<Instant>) {
         let (Some(span_context), anchor) = (node.span_context, node.anchor) else { return };
         let start = start.unwrap_or_else(|| self.0.clock.now());
@@ -543,11 +545,14 @@ impl<'a> SpanBuilder<'a> {
     pub fn start_with(self, fill: impl FnOnce(&mut Recording<'_>)) -> Span {
         let attributes = self.attributes;
         let visit = |visitor: &mut dyn crate::AttributeVisitor| attributes.visit(visitor);
-        self.tracer.start(self.parent, self.spec, &visit, self.start, |span| {
+        let mut fill = Some(fill);
+        self.tracer.start(self.parent, &self.spec, &visit, self.start, &mut |span| {
             for (key, value) in attributes {
                 span.push(*key, *value);
             }
-            fill(span);
+            if let Some(fill) = fill.take() {
+                fill(span);
+            }
         })
     }
 }

@@ -319,14 +319,19 @@ impl Clone for Context {
 }
 
 impl Drop for Context {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         if let Some(node) = self.0.take() {
-            // The last one gives the node back: the next span or request takes it without allocating.
-            if Arc::strong_count(&node) == 1 {
-                node::put_back(node);
-            }
+            release(node);
         }
+    }
+}
+
+/// Lets go of a node. The last one gives it back: the next span or request takes it without allocating.
+#[inline(never)]
+fn release(node: Arc<Node>) {
+    if Arc::strong_count(&node) == 1 {
+        node::put_back(node);
     }
 }
 

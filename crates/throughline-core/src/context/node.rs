@@ -129,7 +129,7 @@ impl Node {
     }
 
     /// Lets go of everything that the next use will not need. Buffers are kept unless they grew unusually large.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn recycle(&mut self) {
         if self.extras.is_some() {
             self.recycle_extras();
@@ -156,7 +156,7 @@ impl Node {
     }
 
     /// Takes over what a context hands to those below it. The node is fresh or comes from the pool.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn inherit(&mut self, parent: &Context) {
         match parent.node() {
             Some(parent) => {
@@ -178,7 +178,7 @@ impl Node {
     }
 
     /// Takes over what came over the wire, on top of what was inherited.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn adopt(&mut self, extracted: &Extracted<'_>, ambient: &Context) {
         if extracted.span_context.is_some() || extracted.sampling != SamplingState::Defer {
             self.span_context = extracted.span_context;
@@ -207,7 +207,7 @@ impl Node {
     }
 
     /// Fills the extras with what came over the wire, in the buffers of an earlier use.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn receive(&mut self, tracestate: &[u8], baggage: &[u8]) {
         let mut spare = self.spare.take().unwrap_or_default();
         let Some(extras) = Arc::get_mut(&mut spare) else { return self.receive_anew(tracestate, baggage) };
@@ -296,7 +296,7 @@ impl LazyBaggage {
 // === pool ===
 
 /// A node that nobody else holds.
-#[inline]
+#[inline(always)]
 pub(crate) fn take() -> Arc<Node> {
     POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten().unwrap_or_else(|| Arc::new(Node::fresh()))
 }
@@ -311,7 +311,7 @@ pub(crate) fn put_back(mut node: Arc<Node>) {
 }
 
 /// Keeps a node that was [recycled](Node::recycle).
-#[inline]
+#[inline(always)]
 pub(crate) fn keep(node: Arc<Node>) {
     let _ = POOL.try_with(|pool| {
         let mut pool = pool.borrow_mut();

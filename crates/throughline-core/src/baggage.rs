@@ -102,6 +102,7 @@ impl Baggage {
     }
 
     /// The members, in the order in which they are sent.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Member> {
         self.members.as_deref().unwrap_or_default().iter()
     }

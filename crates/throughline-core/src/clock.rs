@@ -67,7 +67,7 @@ impl Clock {
     /// Compares the wall clock with the monotonic one; spans that start from now on follow the wall clock if the two
     /// have moved apart by more than a second. Exporters call it once per cycle.
     pub fn resync() {
-        let (instant, system) = (Instant::now(), SystemTime::now());
+        let Reading { instant, system } = Reading::now();
         let expected = Anchor::latest().wall(instant);
         let drift = system.duration_since(expected).unwrap_or_else(|behind| behind.duration());
         if drift > MAX_DRIFT {
@@ -115,13 +115,18 @@ impl Anchor {
         }
         let mut readings = READINGS.write().unwrap_or_else(PoisonError::into_inner);
         if readings.is_empty() {
-            readings.push(Reading { instant: Instant::now(), system: SystemTime::now() });
+            readings.push(Reading::now());
         }
         readings[0].at(instant)
     }
 }
 
 impl Reading {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock: once per anchor")]
+    fn now() -> Self {
+        Self { instant: Instant::now(), system: SystemTime::now() }
+    }
+
     fn at(&self, instant: Instant) -> SystemTime {
         match instant.checked_duration_since(self.instant) {
             Some(after) => self.system + after,

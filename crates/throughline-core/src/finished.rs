@@ -217,6 +217,7 @@ impl<'a> FinishedSpan<'a> {
     /// [`Value::Bytes`]: whether a header's bytes are UTF-8 is only looked at by who needs it
     /// ([`Value::as_text`]).
     #[inline]
+    #[must_use]
     pub fn attributes(&self) -> impl ExactSizeIterator<Item = (Key<'a>, Value<'a>)> {
         decode(self.parts.attributes, self.parts.text)
     }
@@ -310,8 +311,8 @@ impl<'a> FinishedSpan<'a> {
             status: self.status(),
             end: self.end(),
             attributes: owned(self.attributes()),
-            events: self.events().map(|event| event.to_data()).collect(),
-            links: self.links().map(|link| link.to_data()).collect(),
+            events: self.events().map(Event::to_data).collect(),
+            links: self.links().map(Link::to_data).collect(),
             tracestate: self.tracestate(),
             dropped_attributes: self.dropped_attributes(),
             dropped_events: self.dropped_events(),
@@ -370,6 +371,7 @@ impl<'a> Event<'a> {
     }
 
     /// The attributes.
+    #[must_use]
     pub fn attributes(&self) -> impl ExactSizeIterator<Item = (Key<'a>, Value<'a>)> {
         decode(self.attributes, self.span.parts.text)
     }
@@ -398,6 +400,7 @@ impl<'a> Link<'a> {
     }
 
     /// The attributes.
+    #[must_use]
     pub fn attributes(&self) -> impl ExactSizeIterator<Item = (Key<'a>, Value<'a>)> {
         decode(self.attributes, self.span.parts.text)
     }

@@ -44,6 +44,7 @@ impl Resource {
     }
 
     /// All attributes.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &AttributeValue)> {
         self.0.iter().map(|(key, value)| (&**key, value))
     }

@@ -177,7 +177,7 @@ fn values_are_inherited_and_dropped_with_the_last_context() {
 }
 
 fn state(text: &str) -> TraceState {
-    TraceState::parse(text.as_bytes()).unwrap()
+    TraceState::parse(text.as_bytes()).expect("the test's own input is valid")
 }
 
 #[test]

@@ -151,7 +151,9 @@ impl World {
             }
             Step::WithTraceState(n) => {
                 let text = (n > 0).then(|| format!("k={n}"));
-                let state = text.as_ref().map(|text| TraceState::parse(text.as_bytes()).unwrap());
+                let state = text
+                    .as_ref()
+                    .map(|text| TraceState::parse(text.as_bytes()).expect("the test's own input is valid"));
                 self.keep(context.with_tracestate(state), Carried { tracestate: text, ..carried });
             }
             Step::WithParent(sampled) => {
@@ -192,6 +194,12 @@ impl World {
             builder = builder.semantic_key(*key);
         }
         let span = builder.start();
+        if carried.all {
+            // No span is made, and the context goes on as it is.
+            self.keep(span.context(), Carried { span: None, ..carried });
+            self.spans.push(Written { span: Some(span), tracer, ..Written::default() });
+            return;
+        }
         let sampled = tracer < 2 && carried.sampling != SamplingState::Deny;
         let sampling = match (sampled, carried.sampling) {
             (false, _) => SamplingState::Deny,
@@ -205,14 +213,7 @@ impl World {
         let mut suppressed = if entry { Vec::new() } else { carried.suppressed.clone() };
         suppressed.extend(KEYS.get(key));
         let at = self.spans.len();
-        let wanted = Carried {
-            ids: Some(ids),
-            sampling,
-            suppressed,
-            all: carried.all && !entry,
-            span: sampled.then_some(at),
-            ..carried.clone()
-        };
+        let wanted = Carried { ids: Some(ids), sampling, suppressed, span: sampled.then_some(at), ..carried.clone() };
         self.keep(span.context(), wanted);
         self.spans.push(Written {
             span: Some(span),

@@ -52,8 +52,8 @@ fn carrier(lines: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn full() -> Context {
-    let state = TraceState::parse(b"a=1").unwrap();
-    let baggage = Baggage::new().with("k", "v").unwrap();
+    let state = TraceState::parse(b"a=1").expect("the test's own input is valid");
+    let baggage = Baggage::new().with("k", "v").expect("the test's own input is valid");
     Context::ROOT.with_span_context(remote(SAMPLED)).with_tracestate(Some(state)).with_baggage(baggage)
 }
 

@@ -14,7 +14,7 @@ use throughline_core::{
 fn sampled(sampler: impl Sampler, parent: &Context) -> (bool, SamplingState) {
     let (tracer, memory) = recorder_with(|builder| builder.sampler(sampler));
     let span = tracer.span("span").parent(parent).start();
-    let (context, flag) = (span.context(), span.span_context().unwrap().is_sampled());
+    let (context, flag) = (span.context(), span.span_context().expect("the test's own input is valid").is_sampled());
     span.end(SpanEnd::Completed);
     assert_eq!(memory.spans().len(), usize::from(flag), "what is sampled is recorded, and nothing else");
     assert_eq!(context.is_sampled(), flag);
@@ -75,8 +75,12 @@ fn a_debug_decision_reaches_the_grandchildren() {
 }
 
 fn at(trace: u128, state: Option<&str>) -> Context {
-    let id = SpanContext::new(TraceId::from_u128(trace).unwrap(), SpanId::from_u64(1).unwrap(), TraceFlags::NONE);
-    let state = state.map(|text| TraceState::parse(text.as_bytes()).unwrap());
+    let id = SpanContext::new(
+        TraceId::from_u128(trace).expect("the test's own input is valid"),
+        SpanId::from_u64(1).expect("the test's own input is valid"),
+        TraceFlags::NONE,
+    );
+    let state = state.map(|text| TraceState::parse(text.as_bytes()).expect("the test's own input is valid"));
     Context::ROOT.with_span_context(id).with_tracestate(state)
 }
 

@@ -572,12 +572,28 @@ impl FieldsLen for throughline_core::propagation::Composite {
 
 #[test]
 fn nothing_is_recorded_without_a_tracer() {
-    let span = Tracer::noop().span("span").start();
-    assert!(!span.is_recording() && span.span_context().is_some());
-    drop(span);
-    let current = Tracer::current().span("span").start();
-    assert!(!current.is_recording(), "nobody installed one");
-    drop(current);
+    let parent = Context::ROOT.with_span_context(remote(SAMPLED));
+    for tracer in [Tracer::noop().clone(), Tracer::current()] {
+        let span = tracer.span("span").parent(&parent).start();
+        assert!(!span.is_recording() && span.context().is_sampled(), "the context goes on");
+        assert_eq!(written(&span.context(), Allow::ALL)["traceparent"], SAMPLED, "as it is: there is no span");
+        span.end(SpanEnd::Completed);
+    }
+}
+
+#[test]
+fn where_everything_is_suppressed_there_is_no_span() {
+    let (tracer, memory) = recorder();
+    let quiet = Context::ROOT.with_span_context(remote(SAMPLED)).with_instrumentation_suppressed();
+    for kind in [SpanKind::Internal, SpanKind::Server, SpanKind::Client] {
+        let span = tracer.span("span").kind(kind).parent(&quiet).start();
+        assert_eq!(span.span_context(), quiet.span_context(), "{kind:?}: the context goes on as it is");
+        assert!(span.context().is_instrumentation_suppressed(), "{kind:?}");
+        span.set("nobody", "cares");
+        span.end(SpanEnd::Completed);
+    }
+    assert!(memory.spans().is_empty());
+    assert_eq!((tracer.stats().late_writes, tracer.stats().abandoned), (0, 0));
 }
 
 #[test]

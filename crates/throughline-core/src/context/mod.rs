@@ -387,7 +387,9 @@ impl Drop for Entered<'_> {
         #[cfg(debug_assertions)]
         if self.slot.address() != self.entered {
             MISPLACED.fetch_add(1, Ordering::Relaxed);
-            if !std::thread::panicking() {
+            #[expect(clippy::disallowed_methods, reason = "a subscriber that panics while unwinding would abort")]
+            let unwinding = std::thread::panicking();
+            if !unwinding {
                 static HELD: Diagnostic = Diagnostic::new();
                 HELD.warn(|| {
                     "a context guard outlived the scope, poll or call that it was made in: wrap the future instead of \

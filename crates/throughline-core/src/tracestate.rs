@@ -51,13 +51,10 @@ impl TraceState {
     /// As [`parse`](Self::parse); the first `kept` members are not among those that a long list loses.
     #[inline]
     fn within_limits(text: &[u8], kept: usize) -> Result<Self, InvalidTraceState> {
-        let mut count = 0;
-        for member in split(text) {
-            if !valid_member(member) {
-                return Err(InvalidTraceState(()));
-            }
-            count += 1;
-        }
+        let count = match count_plain(text) {
+            Some(count) => count,
+            None => split(text).try_fold(0, |count, member| valid_member(member).then_some(count + 1)).unwrap_or(0),
+        };
         if !(1..=Self::MAX_MEMBERS).contains(&count) {
             return Err(InvalidTraceState(()));
         }
@@ -117,6 +114,7 @@ impl TraceState {
         Self::parse(single(key, value)?.as_bytes())
     }
 
+    #[cfg(feature = "http")]
     pub(crate) fn text(&self) -> &SharedText {
         &self.0
     }
@@ -177,6 +175,40 @@ fn valid_member(member: &[u8]) -> bool {
         && CLASS[usize::from(key[0])] & FIRST != 0
         && (1..=256).contains(&value.len())
         && value.iter().all(|byte| CLASS[usize::from(*byte)] & VALUE != 0)
+}
+
+/// The number of members of a list as nearly everybody writes it, without blanks and empty members; one pass.
+fn count_plain(text: &[u8]) -> Option<usize> {
+    let mut rest = text;
+    let mut count = 0;
+    loop {
+        let key = run(rest, KEY);
+        let first = CLASS[usize::from(*rest.first()?)];
+        if rest.get(key) != Some(&b'=') || key > 256 || first & FIRST == 0 {
+            return None;
+        }
+        rest = &rest[key + 1..];
+        let value = run(rest, VALUE);
+        if value == 0 || value > 256 || matches!(rest[value - 1], b' ' | b'\t') {
+            return None;
+        }
+        count += 1;
+        match rest.get(value) {
+            None => return Some(count),
+            Some(b',') => rest = &rest[value + 1..],
+            Some(_) => return None,
+        }
+    }
+}
+
+/// How many bytes at the front are of a class; four at a time, then one.
+#[inline(always)]
+fn run(text: &[u8], class: u8) -> usize {
+    let of = |byte: u8| CLASS[usize::from(byte)];
+    let fours =
+        text.chunks_exact(4).take_while(|four| of(four[0]) & of(four[1]) & of(four[2]) & of(four[3]) & class != 0);
+    let whole = fours.count() * 4;
+    whole + text[whole..].iter().take_while(|byte| of(**byte) & class != 0).count()
 }
 
 /// The key grammar of level 1: `letter …` or `tenant@vendor` (at most 241 and 14 characters).

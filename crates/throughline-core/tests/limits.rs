@@ -189,6 +189,15 @@ fn limits_hold_in_every_span_of_the_tracer() {
 }
 
 #[test]
+fn texts_of_an_earlier_span_take_no_room() {
+    let (tracer, memory) = recorder_with(|builder| builder.limits(limits(|l| l.text_length = 50)));
+    for round in 0..5 {
+        tracer.span("name").start_with(|span| span.push("k", "thirty bytes of text, all told")).end(SpanEnd::Completed);
+        assert_eq!(text_of(&memory.one(), "k"), "thirty bytes of text, all told", "round {round}");
+    }
+}
+
+#[test]
 #[ignore = "bug in span.rs and node.rs: a node whose cell was taken out has the default limits"]
 fn limits_hold_after_a_span_whose_context_was_kept() {
     let (tracer, memory) = recorder_with(|builder| builder.limits(limits(|l| l.attributes = 2)));

@@ -11,6 +11,24 @@ use throughline_core::{FinishedSpan, Resource, SpanBuffer};
 /// All methods are called on the pipeline's own thread, one at a time, in a context in which nothing is instrumented: an
 /// exporter's own calls are never traced. It may block; a slow, failing, hanging or panicking exporter costs the
 /// application nothing but counted spans.
+///
+/// ```
+/// use throughline_export::{Batch, ExportError, Exporter};
+///
+/// /// Says how many spans there were.
+/// struct Count(u64);
+///
+/// impl Exporter for Count {
+///     fn export(&mut self, batch: &Batch<'_>) -> Result<(), ExportError> {
+///         self.0 += batch.len() as u64;
+///         Ok(())
+///     }
+///
+///     fn shutdown(&mut self) {
+///         println!("{} spans", self.0);
+///     }
+/// }
+/// ```
 pub trait Exporter: Send + 'static {
     /// Takes one batch.
     ///
@@ -37,7 +55,8 @@ pub trait Exporter: Send + 'static {
         None
     }
 
-    /// The last call, after a last [`flush`](Self::flush).
+    /// The last call, after a last [`flush`](Self::flush). It does not come if the shutdown's deadline came first: then
+    /// the exporter is dropped as soon as it returns.
     fn shutdown(&mut self) {}
 }
 

@@ -13,7 +13,8 @@ use throughline_core::{FinishedSpan, Resource, SpanSink};
 use crate::error::{BuildError, Failure, FlushError, ShutdownError};
 use crate::guarded::Guarded;
 use crate::queue::{Queue, Taken};
-use crate::shared::{Answer, Request, Shared};
+use crate::request::{Answer, Request};
+use crate::shared::Shared;
 use crate::worker::Worker;
 use crate::{Exporter, PipelineStats};
 
@@ -123,7 +124,7 @@ impl Pipeline {
     ///
     /// The deadline came first, or the exporter failed meanwhile.
     pub fn flush(&self, deadline: Duration) -> Flush {
-        Flush(self.0.0.flush(deadline))
+        Flush(Request::flush(&self.0.0, deadline))
     }
 
     /// Lets no more spans in, exports those that ended before this call, shuts the exporter down and ends its thread.
@@ -135,7 +136,7 @@ impl Pipeline {
     ///
     /// The deadline came first, or the exporter failed meanwhile.
     pub fn shutdown(&self, deadline: Duration) -> Shutdown {
-        Shutdown(self.0.0.shutdown(deadline))
+        Shutdown(Request::shutdown(&self.0.0, deadline))
     }
 
     /// What was counted so far.
@@ -153,7 +154,7 @@ impl fmt::Debug for Pipeline {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let mut shutdown = self.0.shutdown(DROP_DEADLINE);
+        let mut shutdown = Request::shutdown(&self.0, DROP_DEADLINE);
         if !shutdown.is_own_worker() {
             // The result has nobody to go to; what was lost is counted.
             let _ = shutdown.wait();

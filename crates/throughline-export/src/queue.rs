@@ -125,7 +125,9 @@ impl Queue {
             reason.fetch_add(1, Ordering::Relaxed);
             return None;
         }
-        lane.buffer.reserve(lane.items.min(RESERVED));
+        // An empty buffer gets room for a batch at once: what is not used of it is never touched.
+        let room = if lane.buffer.is_empty() { self.items.trigger.min(MOST_RESERVED) } else { lane.items };
+        lane.buffer.reserve(room.min(MOST_RESERVED));
         Some(self.is_due() && !self.woken.swap(true, Ordering::SeqCst))
     }
 
@@ -299,8 +301,8 @@ thread_local! {
 const SHARDS: usize = 8;
 /// A share is this part of the queue: small enough that idle shards hold back no more than an eighth of it.
 const SHARES: usize = 64;
-/// Room for so many spans is made at a time.
-const RESERVED: usize = 64;
+/// Room for no more spans is made at a time.
+const MOST_RESERVED: usize = 512;
 
 #[cfg(test)]
 mod tests {

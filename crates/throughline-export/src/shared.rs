@@ -4,7 +4,7 @@
 //! called after the control was let go.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::Waker;
 use std::thread;
@@ -20,28 +20,28 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) resource: Resource,
     export_timeout: Option<Duration>,
-    control: Mutex<Control>,
+    pub(crate) control: Mutex<Control>,
     /// Notified when a request may have been answered, and when the timer has to look at the waiters again.
-    changed: Condvar,
+    pub(crate) changed: Condvar,
 }
 
 pub(crate) struct Control {
     /// The newest request, and the newest that was answered: an answer covers all that was asked before the worker began.
     requested: u64,
-    done: u64,
-    phase: Phase,
+    pub(crate) done: u64,
+    pub(crate) phase: Phase,
     /// Spans in the worker's hands that are not counted yet.
     taken: u64,
     flight: Option<Flight>,
     counts: Counts,
     failures: Failures,
     last_error: Option<Arc<ExportError>>,
-    waiters: Vec<Waiter>,
-    next_waiter: u64,
+    pub(crate) waiters: Vec<Waiter>,
+    pub(crate) next_waiter: u64,
     timer_runs: bool,
 }
 
-enum Phase {
+pub(crate) enum Phase {
     Running,
     Stopping { before: Failures },
     Stopped(Result<(), ShutdownError>),
@@ -73,10 +73,10 @@ pub(crate) struct Failures {
 }
 
 /// A future that waits for an answer.
-struct Waiter {
-    number: u64,
-    waker: Waker,
-    deadline: Option<Instant>,
+pub(crate) struct Waiter {
+    pub(crate) number: u64,
+    pub(crate) waker: Waker,
+    pub(crate) deadline: Option<Instant>,
 }
 
 /// What the worker was asked for.
@@ -85,21 +85,6 @@ pub(crate) struct Asked {
     pub(crate) generation: u64,
     pub(crate) pending: bool,
     pub(crate) stop: bool,
-}
-
-/// A flush or a shutdown that somebody waits for.
-pub(crate) struct Request {
-    shared: Arc<Shared>,
-    goal: Goal,
-    before: Failures,
-    deadline: Option<Instant>,
-    waiter: Option<u64>,
-}
-
-#[derive(Clone, Copy)]
-enum Goal {
-    Flush { generation: u64 },
-    Shutdown,
 }
 
 // === impl Shared ===
@@ -130,7 +115,7 @@ impl Shared {
     pub(crate) fn stats(&self) -> PipelineStats {
         let mut control = lock(&self.control);
         self.note_timeout(&mut control);
-        let lost = |reason: &std::sync::atomic::AtomicU64| reason.load(Ordering::Relaxed);
+        let lost = |reason: &AtomicU64| reason.load(Ordering::Relaxed);
         let Counts { exported, failed, timed_out, at_shutdown, exporter_gone, exports, panics } = control.counts;
         PipelineStats {
             waiting: self.waiting(&control),
@@ -147,40 +132,28 @@ impl Shared {
         }
     }
 
-    /// Asks for everything that has ended to be exported.
-    pub(crate) fn flush(self: &Arc<Self>, deadline: Duration) -> Request {
+    /// Asks for everything that has ended to be exported; the number of the request, and what had failed before it.
+    pub(crate) fn ask_to_flush(&self) -> (u64, Failures) {
         let mut control = lock(&self.control);
         control.requested += 1;
-        let request = Request {
-            shared: Arc::clone(self),
-            goal: Goal::Flush { generation: control.requested },
-            before: control.failures,
-            deadline: Instant::now().checked_add(deadline),
-            waiter: None,
-        };
+        let asked = (control.requested, control.failures);
         drop(control);
         self.queue.wake();
-        request
+        asked
     }
 
-    /// Lets no more spans in, and asks for the rest to be exported.
-    pub(crate) fn shutdown(self: &Arc<Self>, deadline: Duration) -> Request {
+    /// Lets no more spans in, and asks for the rest to be exported; what had failed before.
+    pub(crate) fn ask_to_stop(&self) -> Failures {
         let mut control = lock(&self.control);
         self.queue.shut(Door::Closed);
         if matches!(control.phase, Phase::Running) {
             control.phase = Phase::Stopping { before: control.failures };
             control.requested += 1;
         }
-        let request = Request {
-            shared: Arc::clone(self),
-            goal: Goal::Shutdown,
-            before: control.failures,
-            deadline: Instant::now().checked_add(deadline),
-            waiter: None,
-        };
+        let before = control.failures;
         drop(control);
         self.queue.wake();
-        request
+        before
     }
 
     // What follows up to `stopped` is the worker's.
@@ -282,7 +255,7 @@ impl Shared {
     }
 
     /// Stops waiting for the worker: what it has not exported is lost.
-    fn give_up(&self, mut control: MutexGuard<'_, Control>) -> Result<(), ShutdownError> {
+    pub(crate) fn give_up(&self, mut control: MutexGuard<'_, Control>) -> Result<(), ShutdownError> {
         let before = match &control.phase {
             Phase::Stopped(outcome) => return outcome.clone(),
             Phase::Stopping { before } => *before,
@@ -298,13 +271,13 @@ impl Shared {
         outcome
     }
 
-    fn waiting(&self, control: &Control) -> u64 {
+    pub(crate) fn waiting(&self, control: &Control) -> u64 {
         control.taken + self.queue.len() as u64
     }
 
     /// Counts the batch in flight as lost once it has taken too long. Nobody needs to be awake at that moment: whoever
     /// looks at the numbers next does it.
-    fn note_timeout(&self, control: &mut Control) {
+    pub(crate) fn note_timeout(&self, control: &mut Control) {
         let Some(timeout) = self.export_timeout else { return };
         let Some(flight) = &mut control.flight else { return };
         if !flight.timed_out && flight.since.elapsed() >= timeout && !matches!(control.phase, Phase::Stopped(_)) {
@@ -350,7 +323,7 @@ impl Shared {
     }
 
     /// Sees to it that somebody wakes the waiters at their deadlines; whether that could be done.
-    fn ensure_timer(self: &Arc<Self>, control: &mut Control) -> bool {
+    pub(crate) fn ensure_timer(self: &Arc<Self>, control: &mut Control) -> bool {
         if control.timer_runs {
             self.changed.notify_all();
             return true;
@@ -371,117 +344,9 @@ impl Control {
         self.last_error = Some(Arc::new(error));
     }
 
-    fn failure_since(&self, before: Failures) -> Option<Failure> {
+    pub(crate) fn failure_since(&self, before: Failures) -> Option<Failure> {
         (self.failures.calls > before.calls)
             .then(|| Failure { spans: self.failures.spans - before.spans, cause: self.last_error.clone() })
-    }
-}
-
-// === impl Request ===
-
-/// How a [`Request`] ended.
-pub(crate) enum Answer {
-    Done(Result<(), Failure>),
-    Stopped(Result<(), ShutdownError>),
-    /// The deadline of a flush came; so many spans still wait.
-    TimedOut(u64),
-}
-
-impl Request {
-    /// The answer, if there is one; else the waker is kept until there is.
-    pub(crate) fn poll(&mut self, waker: &Waker) -> Option<Answer> {
-        let shared = Arc::clone(&self.shared);
-        let mut control = lock(&shared.control);
-        if let Some(answer) = self.answer(&control) {
-            return Some(answer);
-        }
-        if self.is_late() {
-            return Some(self.expire(control));
-        }
-        self.forget(&mut control);
-        let number = control.next_waiter;
-        control.next_waiter += 1;
-        control.waiters.push(Waiter { number, waker: waker.clone(), deadline: self.deadline });
-        self.waiter = Some(number);
-        if self.deadline.is_none() || shared.ensure_timer(&mut control) {
-            return None;
-        }
-        // No thread to be had, but the deadline holds: the one way that is left to keep it.
-        self.forget(&mut control);
-        drop(control);
-        Some(self.wait())
-    }
-
-    /// Blocks the thread until there is an answer.
-    pub(crate) fn wait(&mut self) -> Answer {
-        let shared = Arc::clone(&self.shared);
-        let mut control = lock(&shared.control);
-        loop {
-            if let Some(answer) = self.answer(&control) {
-                return answer;
-            }
-            // The worker would wait for itself.
-            if self.is_late() || self.is_own_worker() {
-                return self.expire(control);
-            }
-            control = match self.deadline {
-                None => shared.changed.wait(control).unwrap_or_else(std::sync::PoisonError::into_inner),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    match shared.changed.wait_timeout(control, left) {
-                        Ok((control, _)) => control,
-                        Err(poisoned) => poisoned.into_inner().0,
-                    }
-                }
-            };
-        }
-    }
-
-    /// Whether this is the thread that would have to answer.
-    pub(crate) fn is_own_worker(&self) -> bool {
-        WORKER_OF.get() == std::ptr::from_ref::<Shared>(&self.shared) as usize
-    }
-
-    fn answer(&self, control: &Control) -> Option<Answer> {
-        match (&control.phase, self.goal) {
-            (_, Goal::Flush { generation }) if control.done >= generation => {
-                Some(Answer::Done(control.failure_since(self.before).map_or(Ok(()), Err)))
-            }
-            (Phase::Stopped(outcome), _) => Some(Answer::Stopped(outcome.clone())),
-            _ => None,
-        }
-    }
-
-    fn is_late(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-    }
-
-    fn expire(&self, mut control: MutexGuard<'_, Control>) -> Answer {
-        match self.goal {
-            Goal::Shutdown => Answer::Stopped(self.shared.give_up(control)),
-            Goal::Flush { .. } => {
-                self.shared.note_timeout(&mut control);
-                Answer::TimedOut(self.shared.waiting(&control))
-            }
-        }
-    }
-
-    /// Takes the waker back.
-    fn forget(&mut self, control: &mut Control) {
-        if let Some(number) = self.waiter.take() {
-            control.waiters.retain(|waiter| waiter.number != number);
-        }
-    }
-}
-
-impl Drop for Request {
-    fn drop(&mut self) {
-        if self.waiter.is_some() {
-            let shared = Arc::clone(&self.shared);
-            self.forget(&mut lock(&shared.control));
-            // The timer may have nothing left to do.
-            shared.changed.notify_all();
-        }
     }
 }
 
@@ -490,13 +355,4 @@ fn wake(waiters: Vec<Waiter>) {
     for waiter in waiters {
         let _ = catch_unwind(AssertUnwindSafe(|| waiter.waker.wake()));
     }
-}
-
-/// Says that the current thread is this pipeline's worker.
-pub(crate) fn enter_worker(shared: &Shared) {
-    WORKER_OF.set(std::ptr::from_ref(shared) as usize);
-}
-
-thread_local! {
-    static WORKER_OF: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }

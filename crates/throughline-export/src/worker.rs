@@ -9,7 +9,8 @@ use throughline_core::{Clock, Context, Diagnostic};
 
 use crate::guarded::Guarded;
 use crate::queue::Taken;
-use crate::shared::{Shared, enter_worker};
+use crate::request::enter_worker;
+use crate::shared::Shared;
 use crate::{Batch, ExportError};
 
 pub(crate) struct Worker {

@@ -1,5 +1,7 @@
 //! An exporter that fails, panics, is slow or hangs costs counted spans and nothing else.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests may unwrap as tests do")]
+
 mod common;
 
 use std::error::Error;
@@ -98,6 +100,25 @@ fn an_exporter_that_only_panics_is_put_aside_and_spans_are_counted() {
     assert!(pipeline.shutdown(LONG).wait().is_err());
     end(&tracer, "span");
     assert_eq!(pipeline.stats().dropped_after_shutdown, 1);
+}
+
+#[test]
+fn the_rest_of_a_cycle_is_not_offered_to_an_exporter_that_was_put_aside() {
+    let (held, mut exporter) = Held::exporter();
+    let exporter = By(move |batch: &Batch<'_>| {
+        let _ = throughline_export::Exporter::export(&mut exporter, batch);
+        panic!("always");
+    });
+    let pipeline = quiet(exporter).max_queue_size(100).max_export_batch_size(1).build().unwrap();
+    let tracer = tracer(&pipeline);
+    end(&tracer, "held");
+    held.hangs();
+    // All of these are taken in one cycle, when the first batch is done.
+    end_many(&tracer, 10);
+    drop(held);
+    assert!(pipeline.shutdown(LONG).wait().is_err());
+    let stats = pipeline.stats();
+    assert_eq!((stats.failed, stats.exporter_panics, stats.dropped_exporter_gone, stats.exports), (3, 3, 8, 3));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! JSON lines, byte for byte.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests may unwrap as tests do")]
+
 mod common;
 
 use std::io::{self, Write};

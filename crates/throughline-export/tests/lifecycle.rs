@@ -1,5 +1,7 @@
 //! Flush and shutdown, wherever they are called.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests may unwrap as tests do")]
+
 mod common;
 
 use std::future::Future;
@@ -146,6 +148,26 @@ fn a_shutdown_with_a_hung_exporter_returns_at_its_deadline_and_counts_what_is_lo
     let stats = pipeline.stats();
     assert_eq!((stats.waiting, stats.exported, stats.dropped_at_shutdown), (0, 0, 5));
     assert_eq!(stats.dropped_after_shutdown, 1);
+}
+
+#[test]
+fn what_a_hung_exporter_says_after_the_shutdown_changes_nothing() {
+    let (held, mut exporter) = Held::exporter();
+    // Dropped with the exporter, which is when the worker has ended.
+    let (alive, ended) = std::sync::mpsc::channel::<()>();
+    let exporter = common::By(move |batch: &throughline_export::Batch<'_>| {
+        let _ = &alive;
+        throughline_export::Exporter::export(&mut exporter, batch)
+    });
+    let pipeline = quiet(exporter).max_export_batch_size(2).max_queue_size(8).build().unwrap();
+    end_many(&tracer(&pipeline), 8);
+    held.hangs();
+    assert!(matches!(pipeline.shutdown(SHORT).wait(), Err(ShutdownError::TimedOut { lost: 8 })));
+    let before = pipeline.stats();
+    drop(held);
+    assert!(ended.recv_timeout(LONG).is_err_and(|error| error == std::sync::mpsc::RecvTimeoutError::Disconnected));
+    assert_eq!(pipeline.stats(), before);
+    assert_eq!((before.waiting, before.exported, before.dropped_at_shutdown, before.exports), (0, 0, 8, 1));
 }
 
 /// Without tokio's timer: the pipeline itself must wake the task.

@@ -1,5 +1,7 @@
 //! The pipeline with an exporter that does what it should.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests may unwrap as tests do")]
+
 mod common;
 
 use std::sync::mpsc::channel;

@@ -1,13 +1,15 @@
 //! The waterfall behind real pipelines.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests may unwrap as tests do")]
+
 mod common;
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use throughline_core::{Context, Resource, SpanEnd, SpanKind, Tracer};
-use throughline_export::{Pipeline, Waterfall};
+use throughline_core::{Context, FinishedSpan, Resource, SpanBuffer, SpanEnd, SpanKind, SpanSink, Tracer};
+use throughline_export::{Batch, Exporter, Pipeline, Waterfall};
 
 use common::{LONG, quiet};
 
@@ -103,6 +105,28 @@ fn everything_can_be_drawn_by_hand() {
     waterfall.draw_all().unwrap();
     assert!(screen.text().starts_with("\u{1b}[1mtrace "), "{:?}", screen.text());
     assert_eq!(waterfall.dropped(), 0);
+}
+
+/// The exporters are driven by hand: nobody flushes them.
+#[test]
+fn the_last_exporter_that_goes_draws_what_is_left() {
+    struct Sink(Mutex<SpanBuffer>);
+    impl SpanSink for Sink {
+        fn on_end(&self, span: &FinishedSpan<'_>) {
+            self.0.lock().unwrap().push(span);
+        }
+    }
+    let screen = Screen::default();
+    let waterfall = Waterfall::to(screen.clone());
+    let sink = Arc::new(Sink(Mutex::default()));
+    common::end(&Tracer::builder().sink(Arc::clone(&sink)).build(), "left");
+    let (mut first, second) = (waterfall.exporter(), waterfall.exporter());
+    first.export(&Batch::new(&sink.0.lock().unwrap(), &Resource::new("shop"))).unwrap();
+    first.shutdown();
+    drop(first);
+    assert_eq!(screen.text(), "");
+    drop(second);
+    assert!(screen.text().contains("\nleft"), "{}", screen.text());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use axum::body::Body;
 use http::{Extensions, Request, Response};
 use pin_project_lite::pin_project;
 use throughline_core::Tracer;
-use throughline_tower::RequestView;
+use throughline_tower::{RequestView, ResponseBody};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -110,7 +110,10 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        let response = self.project().inner.poll(cx);
-        response.map_ok(|response| response.map(|body| body.try_into_inner().unwrap_or_else(Body::new)))
+        let response = self.project().inner.poll_watched(cx);
+        response.map_ok(|(response, watch)| match watch {
+            None => response,
+            watch @ Some(_) => response.map(|body| Body::new(ResponseBody::watched(body, watch))),
+        })
     }
 }

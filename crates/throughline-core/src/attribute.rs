@@ -95,7 +95,9 @@ impl<'a> Key<'a> {
         }
     }
 
-    pub(crate) fn to_owned_name(self) -> Cow<'static, str> {
+    /// The name, owned; one known at compile time is not copied.
+    #[must_use]
+    pub fn to_name(self) -> Cow<'static, str> {
         match self.0 {
             KeyKind::Static(name) => name.into(),
             KeyKind::Dynamic(name) => name.to_owned().into(),

@@ -569,7 +569,7 @@ fn decode_key(key: RawKey, text: &[u8]) -> Key<'_> {
 }
 
 fn owned<'a>(attributes: impl Iterator<Item = (Key<'a>, Value<'a>)>) -> Vec<(Cow<'static, str>, AttributeValue)> {
-    attributes.map(|(key, value)| (key.to_owned_name(), value.to_owned())).collect()
+    attributes.map(|(key, value)| (key.to_name(), value.to_owned())).collect()
 }
 
 const USUAL_ATTRIBUTES: usize = 10;

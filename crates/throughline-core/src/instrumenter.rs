@@ -3,7 +3,7 @@
 use crate::attribute::AttributeVisitor;
 use crate::propagation::Extracted;
 use crate::stats::count;
-use crate::tracer::{Parent, Spec};
+use crate::tracer::{Draft, Parent, Traits};
 use crate::{Context, Recording, Scope, SemanticKey, Span, SpanEnd, SpanKind, SpanName, Tracer};
 
 /// Describes one protocol to the [`Instrumenter`]: HTTP, gRPC, messages, jobs.
@@ -111,20 +111,40 @@ impl<O: Operation> Instrumenter<O> {
 
     #[inline]
     fn begin(&self, parent: Parent<'_>, request: &O::Request<'_>) -> Span {
-        let operation = &self.operation;
-        let spec = Spec {
-            name: operation.name(request),
-            kind: operation.kind(),
-            key: operation.semantic_key(),
-            scope: operation.scope(),
-        };
-        let visit = |visitor: &mut dyn AttributeVisitor| operation.start_attributes(request, visitor);
-        self.tracer.start(parent, &spec, &visit, None, &mut |span| operation.start_attributes(request, span))
+        self.tracer.start(parent, &mut Described { operation: &self.operation, request }, None)
     }
 
     /// Ends a span that this instrumenter started.
     #[inline]
     pub fn end(&self, span: Span, response: &O::Response<'_>, end: SpanEnd) {
         span.end_with(end, |span| self.operation.end(response, span));
+    }
+}
+
+/// The draft of an [`Instrumenter`].
+struct Described<'a, 'r, O: Operation> {
+    operation: &'a O,
+    request: &'a O::Request<'r>,
+}
+
+impl<O: Operation> Draft for Described<'_, '_, O> {
+    #[inline]
+    fn traits(&self) -> Traits {
+        let operation = self.operation;
+        Traits { kind: operation.kind(), key: operation.semantic_key(), scope: operation.scope() }
+    }
+
+    #[inline]
+    fn name(&self) -> SpanName<'_> {
+        self.operation.name(self.request)
+    }
+
+    fn show(&self, visitor: &mut dyn AttributeVisitor) {
+        self.operation.start_attributes(self.request, visitor);
+    }
+
+    #[inline]
+    fn write(&mut self, span: &mut Recording<'_>) {
+        self.operation.start_attributes(self.request, span);
     }
 }

@@ -16,7 +16,7 @@ type Inner = std::sync::Arc<str>;
 
 #[cfg(feature = "http")]
 impl SharedText {
-    /// Text of bytes that a field value may hold; nothing for any other.
+    /// Text of printable ASCII, blanks and tabs, which the caller has checked; nothing for what a field cannot hold.
     pub(crate) fn new(text: &[u8]) -> Option<Self> {
         // Cut from a chunk: a value made of a `Vec` allocates once now and again at its first clone.
         let shared = CHUNK.try_with(|chunk| {
@@ -29,7 +29,7 @@ impl SharedText {
         });
         // Other destructors of an ending thread may run after the chunk's.
         let shared = shared.unwrap_or_else(|_| Bytes::copy_from_slice(text));
-        HeaderValue::from_maybe_shared(shared).ok().filter(|value| value.to_str().is_ok()).map(Self)
+        HeaderValue::from_maybe_shared(shared).ok().map(Self)
     }
 
     pub(crate) fn header(&self) -> &HeaderValue {

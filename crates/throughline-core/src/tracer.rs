@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use crate::attribute::{Attributes, Key, Value};
+use crate::attribute::{AttributeVisitor, Attributes as _, Key, Value};
 use crate::context::node::{self, Node};
 use crate::kind::Suppression;
 use crate::listener::{End, Listener, Start};
@@ -44,7 +44,8 @@ pub struct TracerBuilder {
 #[must_use = "no span is made before `start`"]
 pub struct SpanBuilder<'a> {
     tracer: &'a Tracer,
-    spec: Spec<'a>,
+    name: SpanName<'a>,
+    traits: Traits,
     parent: Parent<'a>,
     attributes: &'a [(Key<'a>, Value<'a>)],
     start: Option<Instant>,
@@ -66,13 +67,22 @@ pub(crate) struct Inner {
     pub(crate) counters: Counters,
 }
 
-/// What every start of a span needs to say.
+/// What a new span is, but for its name and attributes.
 #[derive(Clone, Copy)]
-pub(crate) struct Spec<'a> {
-    pub(crate) name: SpanName<'a>,
+pub(crate) struct Traits {
     pub(crate) kind: SpanKind,
     pub(crate) key: Option<SemanticKey>,
     pub(crate) scope: &'static Scope,
+}
+
+/// A span to be: asked for its name and attributes only if somebody wants them.
+pub(crate) trait Draft {
+    fn traits(&self) -> Traits;
+    fn name(&self) -> SpanName<'_>;
+    /// The attributes, for a sampler that looks at them.
+    fn show(&self, visitor: &mut dyn AttributeVisitor);
+    /// The attributes and links, for the record.
+    fn write(&mut self, span: &mut Recording<'_>);
 }
 
 /// What a new span is a child of.
@@ -113,7 +123,7 @@ impl Tracer {
     #[must_use]
     pub fn noop() -> &'static Self {
         static NOOP: OnceLock<Tracer> = OnceLock::new();
-        NOOP.get_or_init(|| Self::builder().sampler(crate::AlwaysOff).build())
+        NOOP.get_or_init(|| Self::builder().enabled(false).build())
     }
 
     /// The tracer that the process installed, else the one of [`noop`](Self::noop).
@@ -142,7 +152,8 @@ impl Tracer {
     pub fn span<'a>(&'a self, name: impl Into<SpanName<'a>>) -> SpanBuilder<'a> {
         SpanBuilder {
             tracer: self,
-            spec: Spec { name: name.into(), kind: SpanKind::Internal, key: None, scope: &APPLICATION },
+            name: name.into(),
+            traits: Traits { kind: SpanKind::Internal, key: None, scope: &APPLICATION },
             parent: Parent::Current,
             attributes: &[],
             start: None,
@@ -194,30 +205,29 @@ impl Tracer {
 
     /// Starts a span: parent → ids → sampler on a borrowed view → record, if sampled → share.
     ///
-    /// One copy for the whole program, with all steps inlined: what differs comes through `fill`.
+    /// One copy for the whole program, with all steps inlined: what differs comes through the draft.
     #[inline(never)]
-    pub(crate) fn start(
-        &self,
-        parent: Parent<'_>,
-        spec: &Spec<'_>,
-        attributes: &dyn Attributes,
-        start: Option<Instant>,
-        fill: &mut dyn FnMut(&mut Recording<'_>),
-    ) -> Span {
+    pub(crate) fn start(&self, parent: Parent<'_>, draft: &mut dyn Draft, start: Option<Instant>) -> Span {
         let mut node = node::take();
         loop {
             let Some(unique) = Arc::get_mut(&mut node) else {
                 node = Arc::new(Node::fresh());
                 continue;
             };
-            let parent = self.descend(unique, parent, spec.kind.is_entry());
-            self.identify(unique, parent.as_ref(), spec, attributes);
+            let traits = draft.traits();
+            let parent = self.descend(unique, parent, traits.kind.is_entry());
+            if !self.0.enabled || unique.suppression.is_all() {
+                // No span, but the context goes on as it is.
+                return Span::new(node);
+            }
+            let span_context = self.identify(unique, parent.as_ref(), &traits, draft);
             if unique.recording {
-                self.open(unique, parent.as_ref(), spec, start);
+                self.open(unique, span_context, parent.as_ref(), &traits, start);
                 let record = unique.record_mut();
-                fill(&mut Recording(record));
+                record.set_name(draft.name());
+                draft.write(&mut Recording(record));
                 if self.0.listens {
-                    self.tell_start(unique, spec);
+                    self.tell_start(unique, &traits);
                 }
             }
             return Span::new(node);
@@ -227,26 +237,29 @@ impl Tracer {
     /// Fills the node with what it has from its parent, and returns that parent.
     #[inline(always)]
     fn descend(&self, node: &mut Node, parent: Parent<'_>, entry: bool) -> Option<SpanContext> {
-        match parent {
-            Parent::Current => Context::peek(|current| node.inherit(current)),
-            Parent::Context(context) => node.inherit(context),
+        let explicit = match parent {
+            Parent::Current => {
+                Context::peek(|current| node.inherit(current));
+                false
+            }
+            Parent::Context(context) => {
+                node.inherit(context);
+                true
+            }
             Parent::Remote(extracted) => Context::peek(|current| {
                 node.inherit(current);
                 if !extracted.is_empty() {
                     node.adopt(extracted, current);
                 }
+                extracted.span_context.is_some()
             }),
-        }
-        if entry {
+        };
+        if entry && !node.suppression.is_all() {
             // What the caller was doing says nothing about the one who answers.
             node.suppression = Suppression::NONE;
         }
-        let foreign = FOREIGN.get().and_then(|current| current());
-        if let Some(foreign) = foreign.filter(|span| span.span_id().to_u64() != node.foreign) {
-            // Another library's span has become current below ours: it is the newer one.
-            node.foreign = foreign.span_id().to_u64();
-            node.span_context = Some(foreign);
-            node.sampling = SamplingState::of_flag(foreign.is_sampled());
+        if let Some(current) = FOREIGN.get().filter(|_| !explicit) {
+            descend_foreign(node, current());
         }
         if !node.tracer.as_ref().is_some_and(|known| Arc::ptr_eq(&known.0, &self.0)) {
             node.tracer = Some(self.clone());
@@ -257,7 +270,13 @@ impl Tracer {
 
     /// Gives the node ids and a sampling decision.
     #[inline(always)]
-    fn identify(&self, node: &mut Node, parent: Option<&SpanContext>, spec: &Spec<'_>, attributes: &dyn Attributes) {
+    fn identify(
+        &self,
+        node: &mut Node,
+        parent: Option<&SpanContext>,
+        traits: &Traits,
+        draft: &dyn Draft,
+    ) -> SpanContext {
         let (trace_id, flags) = match parent {
             Some(parent) => (parent.trace_id(), parent.flags()),
             None => match &self.0.ids {
@@ -269,16 +288,18 @@ impl Tracer {
         let sampled = match (self.0.follows_parent, node.sampling) {
             (true, SamplingState::Accept | SamplingState::Debug) => true,
             (true, SamplingState::Deny) => false,
-            _ => self.ask_sampler(node, parent, trace_id, spec, attributes),
+            _ => self.ask_sampler(node, parent, trace_id, traits, draft),
         };
         node.sampling = match (sampled, node.sampling) {
             (false, _) => SamplingState::Deny,
             (true, SamplingState::Debug) => SamplingState::Debug,
             (true, _) => SamplingState::Accept,
         };
-        node.span_context = Some(SpanContext::new(trace_id, self.span_id(), flags.with_sampled(sampled)));
-        node.suppression = node.suppression.with(spec.key);
+        let span_context = SpanContext::new(trace_id, self.span_id(), flags.with_sampled(sampled));
+        node.span_context = Some(span_context);
+        node.suppression = node.suppression.with(traits.key);
         node.recording = sampled || self.0.listens;
+        span_context
     }
 
     fn ask_sampler(
@@ -286,19 +307,22 @@ impl Tracer {
         node: &Node,
         parent: Option<&SpanContext>,
         trace_id: TraceId,
-        spec: &Spec<'_>,
-        attributes: &dyn Attributes,
+        traits: &Traits,
+        draft: &dyn Draft,
     ) -> bool {
-        let input = SamplingInput {
-            parent,
-            state: node.sampling,
-            trace_id,
-            tracestate: node.extras.as_deref().map_or(&[], |extras| &extras.tracestate.raw),
-            kind: spec.kind,
-            name: spec.name,
-            attributes,
+        let visit = |visitor: &mut dyn AttributeVisitor| draft.show(visitor);
+        let decide = || {
+            self.0.sampler.sample(&SamplingInput {
+                parent,
+                state: node.sampling,
+                trace_id,
+                tracestate: node.extras.as_deref().map_or(&[], |extras| &extras.tracestate.raw),
+                kind: traits.kind,
+                name: draft.name(),
+                attributes: &visit,
+            })
         };
-        self.guarded(|| self.0.sampler.sample(&input)) == Some(SamplingDecision::Sample)
+        self.guarded(decide) == Some(SamplingDecision::Sample)
     }
 
     #[inline(always)]
@@ -310,25 +334,31 @@ impl Tracer {
     }
 
     #[inline(always)]
-    fn open(&self, node: &mut Node, parent: Option<&SpanContext>, spec: &Spec<'_>, start: Option<Instant>) {
-        let (Some(span_context), anchor) = (node.span_context, node.anchor) else { return };
+    fn open(
+        &self,
+        node: &mut Node,
+        span_context: SpanContext,
+        parent: Option<&SpanContext>,
+        traits: &Traits,
+        start: Option<Instant>,
+    ) {
+        let anchor = node.anchor;
         let start = start.unwrap_or_else(|| self.0.clock.now());
         let record = node.record_mut();
         record.begin(span_context, parent.map(SpanContext::span_id), start);
         record.head.anchor = anchor;
-        record.head.kind = spec.kind;
-        record.head.key = spec.key;
-        record.head.scope = spec.scope;
+        record.head.kind = traits.kind;
+        record.head.key = traits.key;
+        record.head.scope = traits.scope;
         record.head.parent_remote = parent.is_some_and(SpanContext::is_remote);
-        record.set_name(spec.name);
     }
 
     #[cold]
-    fn tell_start(&self, node: &mut Node, spec: &Spec<'_>) {
+    fn tell_start(&self, node: &mut Node, traits: &Traits) {
         let Some(span_context) = node.span_context else { return };
         let record = node.record_mut();
         let view = FinishedSpan::of(record, &[], &self.0.resource);
-        let start = Start { span_context, kind: spec.kind, semantic_key: spec.key, attributes: &view };
+        let start = Start { span_context, kind: traits.kind, semantic_key: traits.key, attributes: &view };
         for listener in &self.0.listeners {
             self.guarded(|| listener.start(&start));
         }
@@ -378,6 +408,16 @@ impl Tracer {
                 None
             }
         }
+    }
+}
+
+/// A span of another library that has become current below ours is the newer one.
+#[cold]
+fn descend_foreign(node: &mut Node, current: Option<SpanContext>) {
+    if let Some(foreign) = current.filter(|span| span.span_id().to_u64() != node.foreign) {
+        node.foreign = foreign.span_id().to_u64();
+        node.span_context = Some(foreign);
+        node.sampling = SamplingState::of_flag(foreign.is_sampled());
     }
 }
 
@@ -480,7 +520,7 @@ impl<'a> SpanBuilder<'a> {
     /// The kind; by default internal.
     #[inline]
     pub fn kind(mut self, kind: SpanKind) -> Self {
-        self.spec.kind = kind;
+        self.traits.kind = kind;
         self
     }
 
@@ -513,13 +553,13 @@ impl<'a> SpanBuilder<'a> {
 
     /// What the span is about, for the suppression of nested ones.
     pub fn semantic_key(mut self, key: SemanticKey) -> Self {
-        self.spec.key = Some(key);
+        self.traits.key = Some(key);
         self
     }
 
     /// The library that makes the span; by default the application.
     pub fn scope(mut self, scope: &'static Scope) -> Self {
-        self.spec.scope = scope;
+        self.traits.scope = scope;
         self
     }
 
@@ -543,23 +583,48 @@ impl<'a> SpanBuilder<'a> {
     /// ```
     #[inline]
     pub fn start_with(self, fill: impl FnOnce(&mut Recording<'_>)) -> Span {
-        let attributes = self.attributes;
-        let visit = |visitor: &mut dyn crate::AttributeVisitor| attributes.visit(visitor);
-        let mut fill = Some(fill);
-        self.tracer.start(self.parent, &self.spec, &visit, self.start, &mut |span| {
-            for (key, value) in attributes {
-                span.push(*key, *value);
-            }
-            if let Some(fill) = fill.take() {
-                fill(span);
-            }
-        })
+        let mut manual = Manual { name: self.name, traits: self.traits, attributes: self.attributes, fill: Some(fill) };
+        self.tracer.start(self.parent, &mut manual, self.start)
+    }
+}
+
+/// The draft of a [`SpanBuilder`].
+struct Manual<'a, F> {
+    name: SpanName<'a>,
+    traits: Traits,
+    attributes: &'a [(Key<'a>, Value<'a>)],
+    fill: Option<F>,
+}
+
+impl<F: FnOnce(&mut Recording<'_>)> Draft for Manual<'_, F> {
+    #[inline]
+    fn traits(&self) -> Traits {
+        self.traits
+    }
+
+    #[inline]
+    fn name(&self) -> SpanName<'_> {
+        self.name
+    }
+
+    fn show(&self, visitor: &mut dyn AttributeVisitor) {
+        self.attributes.visit(visitor);
+    }
+
+    #[inline]
+    fn write(&mut self, span: &mut Recording<'_>) {
+        for (key, value) in self.attributes {
+            span.push(*key, *value);
+        }
+        if let Some(fill) = self.fill.take() {
+            fill(span);
+        }
     }
 }
 
 impl fmt::Debug for SpanBuilder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SpanBuilder").field("name", &self.spec.name).finish_non_exhaustive()
+        f.debug_struct("SpanBuilder").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

@@ -1,9 +1,10 @@
 //! HTTP by the stable semantic conventions: names, attributes, status.
 
+use std::cell::OnceCell;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use http::{Method, StatusCode, Version, uri};
+use http::{Extensions, Method, StatusCode, Version, uri};
 use throughline_core::propagation::carrier::HeaderScan;
 use throughline_core::{
     AttributeVisitor, Key, Operation, Recording, Scope, SemanticKey, SpanKind, SpanName, Status, Value,
@@ -20,12 +21,19 @@ pub struct HttpServerOperation;
 pub struct HttpClientOperation;
 
 /// What a server knows of a request when its span starts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ServerRequest<'a> {
-    pub(crate) request: RequestView<'a>,
-    pub(crate) scan: &'a HeaderScan<'a>,
-    pub(crate) route: Option<&'a str>,
-    pub(crate) peer: Option<SocketAddr>,
+    request: RequestView<'a>,
+    scan: &'a HeaderScan<'a>,
+    sources: Sources,
+    route: OnceCell<Option<&'a str>>,
+}
+
+/// Where a server looks for what HTTP does not say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sources {
+    pub(crate) route: Option<for<'a> fn(&'a Extensions) -> Option<&'a str>>,
+    pub(crate) peer: Option<fn(&Extensions) -> Option<SocketAddr>>,
     pub(crate) https: bool,
 }
 
@@ -43,6 +51,25 @@ pub struct ResponseView<'a> {
     pub(crate) version: Option<Version>,
     pub(crate) error_type: Option<&'a str>,
     pub(crate) phase: Option<&'static &'static str>,
+}
+
+// === impl ServerRequest ===
+
+impl<'a> ServerRequest<'a> {
+    #[inline]
+    pub(crate) fn new(request: RequestView<'a>, scan: &'a HeaderScan<'a>, sources: Sources) -> Self {
+        Self { request, scan, sources, route: OnceCell::new() }
+    }
+
+    /// Looked for once, and only if the span is recorded or a sampler wants its name.
+    #[inline]
+    fn route(&self) -> Option<&'a str> {
+        *self.route.get_or_init(|| self.sources.route.and_then(|route| route(self.request.extensions())))
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        self.sources.peer.and_then(|peer| peer(self.request.extensions()))
+    }
 }
 
 // === impl HttpServerOperation ===
@@ -66,7 +93,7 @@ impl Operation for HttpServerOperation {
     #[inline]
     fn name<'r>(&self, request: &'r ServerRequest<'_>) -> SpanName<'r> {
         let verb = known(request.request.method()).unwrap_or(&"HTTP");
-        match request.route {
+        match request.route() {
             Some(target) => SpanName::Target { verb, target },
             None => SpanName::Static(verb),
         }
@@ -74,11 +101,11 @@ impl Operation for HttpServerOperation {
 
     #[inline]
     fn start_attributes<V: AttributeVisitor + ?Sized>(&self, request: &ServerRequest<'_>, to: &mut V) {
-        let ServerRequest { request, scan, route, peer, https } = *request;
+        let (ServerRequest { request, scan, sources, .. }, route, peer) = (request, request.route(), request.peer());
         method(request.method(), to);
         let uri = request.uri();
         to.attribute(URL_PATH, Value::Str(uri.path()));
-        to.attribute(URL_SCHEME, Value::Static(scheme(uri.scheme(), https)));
+        to.attribute(URL_SCHEME, Value::Static(scheme(uri.scheme(), sources.https)));
         if let Some(query) = uri.query() {
             to.attribute(URL_QUERY, Value::Str(&url::redact_query(query)));
         }

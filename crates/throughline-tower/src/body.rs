@@ -18,49 +18,36 @@ pin_project! {
     pub struct ResponseBody<B> {
         #[pin]
         inner: Option<B>,
-        exchange: Option<Exchange>,
-        // Bytes until nobody asks any more.
-        left: Option<u64>,
+        watch: Option<Watch>,
     }
 
     impl<B> PinnedDrop for ResponseBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            let Some(mut exchange) = this.exchange.take() else { return };
+            let Some(mut watch) = this.watch.take() else { return };
             {
-                let _entered = exchange.context.enter();
+                let _entered = watch.exchange.context.enter();
                 this.inner.set(None);
             }
-            exchange.cancel(Phase::Body);
+            watch.exchange.cancel(Phase::Body);
         }
     }
 }
 
+/// What a body must be watched by.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Watch {
+    pub(crate) exchange: Exchange,
+    /// Bytes until nobody asks any more.
+    pub(crate) left: Option<u64>,
+}
+
 impl<B> ResponseBody<B> {
     #[inline]
-    pub(crate) fn new(inner: B, exchange: Exchange, left: Option<u64>) -> Self {
-        Self { inner: Some(inner), exchange: Some(exchange), left }
-    }
-
-    #[inline]
-    pub(crate) fn untraced(inner: B) -> Self {
-        Self { inner: Some(inner), exchange: None, left: None }
-    }
-
-    /// The inner body if there is nothing left to watch, so that a caller may do without the wrapper.
-    ///
-    /// # Errors
-    ///
-    /// The span has not ended; the wrapper is given back.
-    #[inline]
-    pub fn try_into_inner(mut self) -> Result<B, Self> {
-        match (&self.exchange, self.inner.take()) {
-            (None, Some(inner)) => Ok(inner),
-            (_, inner) => {
-                self.inner = inner;
-                Err(self)
-            }
-        }
+    #[doc(hidden)]
+    pub fn watched(inner: B, watch: Option<Watch>) -> Self {
+        Self { inner: Some(inner), watch }
     }
 
     /// The inner body.
@@ -84,7 +71,7 @@ where
 
         let mut this = self.project();
         let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let Some(exchange) = this.exchange else { return inner.poll_frame(cx) };
+        let Some(Watch { exchange, left }) = this.watch else { return inner.poll_frame(cx) };
         let frame = ready!(exchange.run(Phase::Body, || inner.as_mut().poll_frame(cx)));
         let ended = match &frame {
             None => true,
@@ -95,14 +82,14 @@ where
             Some(Ok(frame)) => match frame.data_ref() {
                 None => frame.is_trailers(),
                 Some(data) => {
-                    *this.left = this.left.map(|left| left.saturating_sub(data.remaining() as u64));
-                    *this.left == Some(0) || inner.is_end_stream()
+                    *left = left.map(|left| left.saturating_sub(data.remaining() as u64));
+                    *left == Some(0) || inner.is_end_stream()
                 }
             },
         };
         if ended {
             exchange.complete();
-            *this.exchange = None;
+            *this.watch = None;
         }
         Poll::Ready(frame)
     }
@@ -120,6 +107,6 @@ where
 
 impl<B: Default> Default for ResponseBody<B> {
     fn default() -> Self {
-        Self::untraced(B::default())
+        Self::watched(B::default(), None)
     }
 }

@@ -194,7 +194,7 @@ impl Shared {
                 self.egress.allow(authority::split(host.unwrap_or_default()).0, context, tracer)
             }
         };
-        tracer.propagator().inject_into(context, allow, request.headers_mut());
+        tracer.propagator().inject_headers(context, allow, request.headers_mut());
     }
 
     /// No span; the context is propagated all the same, unless nothing at all is to be instrumented here.

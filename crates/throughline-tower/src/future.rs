@@ -8,7 +8,7 @@ use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use crate::ResponseBody;
+use crate::body::{ResponseBody, Watch};
 use crate::exchange::{Exchange, Phase, Side};
 
 pin_project! {
@@ -46,6 +46,41 @@ impl<F> ResponseFuture<F> {
     }
 }
 
+impl<F, B, E> ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+    E: 'static,
+{
+    /// Polls for the response as it is, and for what its body must be watched by, if it must.
+    ///
+    /// For adapters with a body type of their own: [`ResponseBody::watched`] makes the wrapper.
+    #[inline]
+    #[doc(hidden)]
+    pub fn poll_watched(
+        self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Result<(Response<B>, Option<Watch>), E>> {
+        let mut this = self.project();
+        let Some(exchange) = this.exchange else {
+            return poll_inner(this.inner, cx).map_ok(|response| (response, None));
+        };
+        let result = ready!(exchange.run(Phase::Head, || poll_inner(this.inner.as_mut(), cx)));
+        let Some(mut exchange) = this.exchange.take() else { unreachable!("it was there a line ago") };
+        Poll::Ready(match result {
+            Ok(response) => {
+                exchange.head(response.status(), response.version());
+                let watch = watch(&response, exchange);
+                Ok((response, watch))
+            }
+            Err(error) => {
+                exchange.fail(&error);
+                Err(error)
+            }
+        })
+    }
+}
+
 impl<F, B, E> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
@@ -56,22 +91,8 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let Some(exchange) = this.exchange else {
-            return poll_inner(this.inner, cx).map_ok(|response| response.map(ResponseBody::untraced));
-        };
-        let result = ready!(exchange.run(Phase::Head, || poll_inner(this.inner.as_mut(), cx)));
-        let Some(mut exchange) = this.exchange.take() else { unreachable!("it was there a line ago") };
-        Poll::Ready(match result {
-            Ok(response) => {
-                exchange.head(response.status(), response.version());
-                Ok(with_body(response, exchange))
-            }
-            Err(error) => {
-                exchange.fail(&error);
-                Err(error)
-            }
-        })
+        let response = self.poll_watched(cx);
+        response.map_ok(|(response, watch)| response.map(|body| ResponseBody::watched(body, watch)))
     }
 }
 
@@ -86,21 +107,25 @@ fn poll_inner<F: Future>(mut future: Pin<&mut Option<F>>, cx: &mut task::Context
     output
 }
 
-/// Ends the span at the head where that is its end, else hands it to the body.
+/// Ends the span at the head where that is its end, else leaves it to the body.
 #[inline]
-fn with_body<B: Body>(response: Response<B>, mut exchange: Exchange) -> Response<ResponseBody<B>> {
-    let ends_here = exchange.side == Side::ClientHead || exchange.has_no_body() || response.body().is_end_stream();
-    if ends_here {
+fn watch<B: Body>(response: &Response<B>, mut exchange: Exchange) -> Option<Watch> {
+    let body = response.body();
+    if exchange.side == Side::ClientHead || exchange.has_no_body() || body.is_end_stream() {
         exchange.complete();
-        return response.map(ResponseBody::untraced);
+        return None;
     }
-    let length = declared_length(&response);
-    if length == Some(0) || (!exchange.is_recording() && response.body().size_hint().exact().is_some()) {
-        // Nobody waits for its end; a body whose length is known needs no context to be sent.
+    if !exchange.is_recording() && body.size_hint().exact().is_some() {
+        // Nobody waits for its end, and a body whose length is known needs no context to be sent.
         exchange.complete();
-        return response.map(ResponseBody::untraced);
+        return None;
     }
-    response.map(|body| ResponseBody::new(body, exchange, length))
+    let left = declared_length(response);
+    if left == Some(0) {
+        exchange.complete();
+        return None;
+    }
+    Some(Watch { exchange, left })
 }
 
 /// After so many bytes the server asks no more: `Content-Length`, else what the body knows of itself.

@@ -58,6 +58,8 @@ mod url;
 
 pub use self::attributes::{HttpClientOperation, HttpServerOperation, ResponseView};
 pub use self::body::ResponseBody;
+#[doc(hidden)]
+pub use self::body::Watch;
 pub use self::client::{EndAt, HttpClient, HttpClientLayer};
 pub use self::future::ResponseFuture;
 pub use self::request::RequestView;

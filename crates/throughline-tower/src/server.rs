@@ -13,7 +13,7 @@ use throughline_core::{Context, Instrumenter, Tracer};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::attributes::{HttpServerOperation, ServerRequest};
+use crate::attributes::{HttpServerOperation, ServerRequest, Sources};
 use crate::exchange::{ErrorType, Exchange, Phase, Side};
 use crate::{RequestView, ResponseBody, ResponseFuture};
 
@@ -46,15 +46,11 @@ pub struct HttpServer<S> {
 struct Shared {
     instrumenter: Instrumenter<HttpServerOperation>,
     skip: Option<Arc<Predicate>>,
-    route: Option<RouteSource>,
-    peer: Option<PeerSource>,
+    sources: Sources,
     error_type: Option<ErrorType>,
-    https: bool,
 }
 
 type Predicate = dyn Fn(&RequestView<'_>) -> bool + Send + Sync;
-type RouteSource = for<'a> fn(&'a Extensions) -> Option<&'a str>;
-type PeerSource = fn(&Extensions) -> Option<SocketAddr>;
 
 // === impl HttpServerLayer ===
 
@@ -63,16 +59,7 @@ impl HttpServerLayer {
     #[must_use]
     pub fn new(tracer: &Tracer) -> Self {
         let instrumenter = Instrumenter::new(tracer, HttpServerOperation);
-        Self {
-            shared: Arc::new(Shared {
-                instrumenter,
-                skip: None,
-                route: None,
-                peer: None,
-                error_type: None,
-                https: false,
-            }),
-        }
+        Self { shared: Arc::new(Shared { instrumenter, skip: None, sources: Sources::default(), error_type: None }) }
     }
 
     /// Makes no span for the requests that the predicate holds for. Their context is propagated all the same.
@@ -86,13 +73,13 @@ impl HttpServerLayer {
     /// Where the route template is found, such as `/users/{id}`; the path itself never becomes a name.
     #[must_use]
     pub fn route(self, source: for<'a> fn(&'a Extensions) -> Option<&'a str>) -> Self {
-        self.with(|shared| shared.route = Some(source))
+        self.with(|shared| shared.sources.route = Some(source))
     }
 
     /// Where the socket's other end is found.
     #[must_use]
     pub fn peer(self, source: fn(&Extensions) -> Option<SocketAddr>) -> Self {
-        self.with(|shared| shared.peer = Some(source))
+        self.with(|shared| shared.sources.peer = Some(source))
     }
 
     /// What `error.type` errors of the type `E` get; nothing for what throughline calls them. Low cardinality, please.
@@ -106,7 +93,7 @@ impl HttpServerLayer {
     /// The connections are TLS: requests in origin form get `url.scheme` = `https`.
     #[must_use]
     pub fn https(self) -> Self {
-        self.with(|shared| shared.https = true)
+        self.with(|shared| shared.sources.https = true)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
@@ -179,16 +166,7 @@ impl Shared {
         }
         let scan = HeaderScan::new(request.headers());
         let parent = self.instrumenter.tracer().propagator().extract_scanned(&scan);
-        let span = self.instrumenter.start_remote(
-            &parent,
-            &ServerRequest {
-                request,
-                scan: &scan,
-                route: self.route.and_then(|route| route(request.extensions())),
-                peer: self.peer.and_then(|peer| peer(request.extensions())),
-                https: self.https,
-            },
-        );
+        let span = self.instrumenter.start_remote(&parent, &ServerRequest::new(request, &scan, self.sources));
         Some(Exchange::new(Side::Server, span, request.method(), self.error_type.as_ref()))
     }
 

@@ -24,14 +24,20 @@ mod builder;
 mod config;
 mod error;
 mod identity;
+#[cfg(feature = "http")]
+mod layers;
 mod telemetry;
 
+#[cfg(feature = "axum")]
+pub use throughline_axum as axum;
 pub use throughline_core::*;
 pub use throughline_export as export;
 #[cfg(feature = "otel")]
 pub use throughline_otel as otel;
 pub use throughline_task as task;
 pub use throughline_testing as testing;
+#[cfg(feature = "http")]
+pub use throughline_tower as tower;
 
 pub use self::builder::TelemetryBuilder;
 pub use self::error::{AlreadyInstalled, ConfigError};

@@ -5,7 +5,7 @@ use super::Context;
 impl Context {
     /// Wraps a closure so that it runs with this context attached, wherever and whenever that is.
     ///
-    /// No span is made. For closures that are called more than once there are [`wrap_mut`](Self::wrap_mut) and
+    /// It is attached, too, while a closure that never ran is dropped. No span is made. For closures that are called more than once there are [`wrap_mut`](Self::wrap_mut) and
     /// [`wrap_fn`](Self::wrap_fn).
     ///
     /// ```
@@ -19,11 +19,8 @@ impl Context {
     where
         F: FnOnce() -> R,
     {
-        let mut context = self.clone();
-        move || {
-            let _entered = context.enter();
-            work()
-        }
+        let mut carried = Carried { work: Some(work), context: self.clone() };
+        move || carried.run()
     }
 
     /// Wraps a closure with an argument that may be called again and again.
@@ -62,5 +59,31 @@ impl Context {
     {
         let context = self.clone();
         move |argument| context.scope(|| work(argument))
+    }
+}
+
+/// A closure that runs, or is dropped, in its context.
+struct Carried<F> {
+    work: Option<F>,
+    context: Context,
+}
+
+impl<F> Carried<F> {
+    fn run<R>(&mut self) -> R
+    where
+        F: FnOnce() -> R,
+    {
+        let Some(work) = self.work.take() else { unreachable!("an `FnOnce` runs once") };
+        let _entered = self.context.enter();
+        work()
+    }
+}
+
+impl<F> Drop for Carried<F> {
+    fn drop(&mut self) {
+        if self.work.is_some() {
+            let _entered = self.context.enter();
+            self.work = None;
+        }
     }
 }

@@ -37,13 +37,15 @@ pub struct Composite {
     formats: Vec<Format>,
     fields: Vec<Field>,
     custom: bool,
+    /// Exactly what most services use, read without looking at the list.
+    w3c: bool,
 }
 
 impl Composite {
     /// These formats, in this order; repeated built-in ones count once.
     #[must_use]
     pub fn new(formats: impl IntoIterator<Item = Format>) -> Self {
-        let mut this = Self { formats: Vec::new(), fields: Vec::new(), custom: false };
+        let mut this = Self { formats: Vec::new(), fields: Vec::new(), custom: false, w3c: false };
         for format in formats {
             let known = |other: &Format| std::mem::discriminant(other) == std::mem::discriminant(&format);
             if matches!(format, Format::Custom(_)) || !this.formats.iter().any(known) {
@@ -56,6 +58,7 @@ impl Composite {
                 this.formats.push(format);
             }
         }
+        this.w3c = matches!(this.formats[..], [Format::TraceContext, Format::Baggage]);
         this
     }
 
@@ -93,9 +96,25 @@ impl Composite {
         self.read(scan)
     }
 
+    /// Writes to headers: as [`inject_into`](Self::inject_into), with one pass over the headers that are there.
+    #[cfg(feature = "http")]
+    #[inline]
+    pub fn inject_headers(&self, context: &Context, allow: Allow, headers: &mut http::HeaderMap) {
+        if self.w3c && headers.len() <= MANY_HEADERS {
+            super::w3c::inject_headers(context, allow, headers);
+        } else {
+            self.inject_into(context, allow, headers);
+        }
+    }
+
     #[inline]
     fn read<'a>(&self, carrier: impl Fields<'a> + Copy) -> Extracted<'a> {
         let mut found = Extracted::NOTHING;
+        if self.w3c {
+            TraceContext.read(carrier, &mut found);
+            W3cBaggage.read(carrier, &mut found);
+            return found;
+        }
         for format in &self.formats {
             match format {
                 Format::TraceContext => TraceContext.read(carrier, &mut found),

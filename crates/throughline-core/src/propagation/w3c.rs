@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+#[cfg(feature = "http")]
+use http::{HeaderMap, HeaderValue};
+
 use super::carrier::{BAGGAGE, Fields, TRACEPARENT, TRACESTATE};
 use super::{Allow, Extracted, Extractor, Field, FieldValue, Injector, Propagator};
 use crate::{Baggage, Context, SamplingState, SpanContext, TraceState};
@@ -18,7 +21,8 @@ pub struct W3cBaggage;
 
 impl TraceContext {
     /// Reads on top of what other formats found before.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::needless_pass_by_value, reason = "a reference or two, and inlined")]
     pub(super) fn read<'a>(self, carrier: impl Fields<'a>, found: &mut Extracted<'a>) {
         let parent = match carrier.field(&TRACEPARENT) {
             FieldValue::Absent => return,
@@ -74,7 +78,8 @@ impl Propagator for TraceContext {
 
 impl W3cBaggage {
     /// Reads on top of what other formats found before.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::needless_pass_by_value, reason = "a reference or two, and inlined")]
     pub(super) fn read<'a>(self, carrier: impl Fields<'a>, found: &mut Extracted<'a>) {
         let baggage = match carrier.field(&BAGGAGE) {
             FieldValue::Absent => return,
@@ -111,6 +116,46 @@ impl Propagator for W3cBaggage {
 
     fn fields(&self) -> &[Field] {
         std::slice::from_ref(&BAGGAGE)
+    }
+}
+
+/// Writes both formats to headers. Fields that are there, because the request is sent again, are replaced in place; looking
+/// for all three in one pass is cheaper than hashing each name to find that it is not there.
+#[cfg(feature = "http")]
+pub(super) fn inject_headers(context: &Context, allow: Allow, headers: &mut HeaderMap) {
+    let span = context.span_context().filter(|_| allow.ids);
+    let mut parent = span.and_then(|span| HeaderValue::from_bytes(&span.to_traceparent()).ok());
+    let state = context.tracestate().filter(|_| parent.is_some() && allow.tracestate);
+    let mut state = state.map(|state| state.text().header().clone());
+    let baggage = (allow.baggage && context.has_baggage()).then(|| context.baggage().to_field());
+    let mut baggage = baggage.filter(|text| !text.is_empty()).and_then(|text| HeaderValue::try_from(text).ok());
+    let mut stale = false;
+    for (name, place) in headers.iter_mut() {
+        let name = name.as_str();
+        let value = match name.len() {
+            11 if name == "traceparent" => &mut parent,
+            10 if name == "tracestate" => &mut state,
+            7 if name == "baggage" => &mut baggage,
+            _ => continue,
+        };
+        match value.take() {
+            Some(value) => *place = value,
+            None => stale = true,
+        }
+    }
+    if stale {
+        // Repeated, or not to be sent to this host.
+        TraceContext.inject_into(context, allow, headers);
+        return W3cBaggage.inject_into(context, allow, headers);
+    }
+    if let Some(value) = parent {
+        headers.insert(TRACEPARENT.header().clone(), value);
+    }
+    if let Some(value) = state {
+        headers.insert(TRACESTATE.header().clone(), value);
+    }
+    if let Some(value) = baggage {
+        headers.insert(BAGGAGE.header().clone(), value);
     }
 }
 

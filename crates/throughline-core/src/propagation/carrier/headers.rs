@@ -35,7 +35,7 @@ impl Injector for HeaderMap {
     #[inline]
     fn set(&mut self, field: &Field, value: &[u8]) {
         match HeaderValue::from_bytes(value) {
-            Ok(value) => replace(self, field, value),
+            Ok(value) => drop(self.insert(field.header().clone(), value)),
             // No propagator of ours writes such bytes; somebody else's must not leave a stale field behind.
             Err(_) => drop(HeaderMap::remove(self, field.header())),
         }
@@ -51,7 +51,7 @@ impl Injector for HeaderMap {
 
     #[inline]
     fn set_tracestate(&mut self, field: &Field, value: &TraceState) {
-        replace(self, field, value.text().header().clone());
+        self.insert(field.header().clone(), value.text().header().clone());
     }
 }
 
@@ -153,19 +153,6 @@ fn and<'a>(known: FieldValue<'a>, value: &'a HeaderValue) -> FieldValue<'a> {
 fn same(name: &HeaderName, field: &Field) -> bool {
     let (name, field) = (name.as_str(), field.as_str());
     name.len() == field.len() && name == field
-}
-
-/// Sets the one value of a field: in its place if the request has been sent before.
-#[inline]
-fn replace(headers: &mut HeaderMap, field: &Field, value: HeaderValue) {
-    if headers.len() <= SCANNED {
-        let mut places = headers.iter_mut().filter(|(name, _)| same(name, field));
-        if let (Some((_, place)), None) = (places.next(), places.next()) {
-            *place = value;
-            return;
-        }
-    }
-    headers.insert(field.header().clone(), value);
 }
 
 /// Up to so many headers are looked through one by one.

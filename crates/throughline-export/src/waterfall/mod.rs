@@ -61,7 +61,7 @@ use crate::{Batch, ExportError, Exporter, lock};
 #[derive(Clone)]
 pub struct Waterfall(Arc<Mutex<State>>);
 
-/// Sets up a [`Waterfall`]; made by [`Waterfall::builder`].
+/// Sets up a [`Waterfall`]; made by [`Waterfall::builder`], [`WaterfallBuilder::stdout`] and [`WaterfallBuilder::stderr`].
 #[must_use]
 pub struct WaterfallBuilder {
     screen: Screen,
@@ -153,6 +153,16 @@ impl fmt::Debug for Waterfall {
 impl WaterfallBuilder {
     fn new(screen: Screen) -> Self {
         Self { screen, width: None, colour: None, quiet: QUIET, max_spans: MAX_SPANS, max_bytes: MAX_BYTES }
+    }
+
+    /// Sets up a waterfall that draws to the standard output, as wide as the terminal there.
+    pub fn stdout() -> Self {
+        Self::new(Screen::Stdout)
+    }
+
+    /// Sets up a waterfall that draws to the standard error, as wide as the terminal there.
+    pub fn stderr() -> Self {
+        Self::new(Screen::Stderr)
     }
 
     /// How wide a line may be; by default as wide as the terminal, or 100 columns.

@@ -16,7 +16,7 @@ pub trait Operation: Send + Sync + 'static {
     /// What is known at the end.
     type Response<'a>;
 
-    /// Which side of which protocol this is.
+    /// Which side of which protocol this is. Like the next two it is asked once, when the instrumenter is made.
     fn kind(&self) -> SpanKind;
 
     /// What suppresses a nested operation, if anything does.
@@ -44,13 +44,18 @@ pub trait Operation: Send + Sync + 'static {
 pub struct Instrumenter<O> {
     tracer: Tracer,
     operation: O,
+    traits: Traits,
 }
 
 impl<O: Operation> Instrumenter<O> {
     /// An instrumentation of the protocol, with this tracer.
+    ///
+    /// Operations that panic later, in their other methods, are counted in
+    /// [`Stats::hook_panics`](crate::Stats::hook_panics); the application does not notice.
     #[must_use]
     pub fn new(tracer: &Tracer, operation: O) -> Self {
-        Self { tracer: tracer.clone(), operation }
+        let traits = Traits { kind: operation.kind(), key: operation.semantic_key(), scope: operation.scope() };
+        Self { tracer: tracer.clone(), operation, traits }
     }
 
     /// The tracer.
@@ -74,7 +79,7 @@ impl<O: Operation> Instrumenter<O> {
         if !self.tracer.is_enabled() || context.is_instrumentation_suppressed() {
             return false;
         }
-        let suppressed = self.operation.semantic_key().is_some_and(|key| context.is_suppressed(key));
+        let suppressed = self.traits.key.is_some_and(|key| context.is_suppressed(key));
         if suppressed {
             count(&self.tracer.inner().counters.suppressed);
         }
@@ -111,27 +116,29 @@ impl<O: Operation> Instrumenter<O> {
 
     #[inline]
     fn begin(&self, parent: Parent<'_>, request: &O::Request<'_>) -> Span {
-        self.tracer.start(parent, &mut Described { operation: &self.operation, request }, None)
+        self.tracer.start(parent, &mut Described { operation: &self.operation, traits: self.traits, request }, None)
     }
 
     /// Ends a span that this instrumenter started.
     #[inline]
     pub fn end(&self, span: Span, response: &O::Response<'_>, end: SpanEnd) {
-        span.end_with(end, |span| self.operation.end(response, span));
+        span.end_with(end, |span| {
+            self.tracer.guarded(|| self.operation.end(response, span));
+        });
     }
 }
 
 /// The draft of an [`Instrumenter`].
 struct Described<'a, 'r, O: Operation> {
     operation: &'a O,
+    traits: Traits,
     request: &'a O::Request<'r>,
 }
 
 impl<O: Operation> Draft for Described<'_, '_, O> {
     #[inline]
     fn traits(&self) -> Traits {
-        let operation = self.operation;
-        Traits { kind: operation.kind(), key: operation.semantic_key(), scope: operation.scope() }
+        self.traits
     }
 
     #[inline]

@@ -7,7 +7,7 @@ use std::mem;
 use std::time::Instant;
 
 use crate::attribute::{AttributeVisitor, Key, KeyKind, Value};
-use crate::clock::Anchor;
+use crate::clock::{Anchor, Clock};
 use crate::{
     Scope, SemanticKey, SpanContext, SpanEnd, SpanId, SpanKind, SpanLimits, SpanName, Status, TraceFlags, TraceId,
 };
@@ -106,6 +106,7 @@ pub(crate) struct Record {
     pub(crate) event_attributes: Vec<RawAttribute>,
     pub(crate) link_attributes: Vec<RawAttribute>,
     pub(crate) limits: SpanLimits,
+    pub(crate) clock: Clock,
     pub(crate) open: bool,
 }
 
@@ -135,8 +136,14 @@ impl Record {
             event_attributes: Vec::new(),
             link_attributes: Vec::new(),
             limits: SpanLimits::DEFAULT,
+            clock: Clock::system(),
             open: false,
         }
+    }
+
+    /// A cell without any room, for spans of the same tracer.
+    pub(crate) fn sealed_like(other: &Self) -> Self {
+        Self { limits: other.limits, clock: other.clock.clone(), ..Self::sealed() }
     }
 
     /// Begins a new span in a cell that held another one.
@@ -203,46 +210,56 @@ impl Record {
         self.text.shrink_to(KEPT_TEXT);
     }
 
+    /// Copies a text; nothing if there is no room for any of it.
     #[inline(always)]
-    fn keep(&mut self, bytes: &[u8]) -> Text {
-        let mut len = bytes.len();
+    fn keep(&mut self, bytes: &[u8]) -> Option<Text> {
+        let len = bytes.len();
         if len > self.limits.value_length as usize || self.text.len() + len > self.limits.text_length as usize {
-            len = self.fitting(bytes);
+            return self.keep_part(bytes, false);
         }
         let text = Text { at: self.text.len() as u32, len: len as u32 };
-        self.text.extend_from_slice(&bytes[..len]);
-        text
+        self.text.extend_from_slice(bytes);
+        Some(text)
     }
 
-    /// How much of a text fits, cut where a character begins.
-    #[cold]
-    fn fitting(&self, bytes: &[u8]) -> usize {
+    /// What exceeds the limit of one text is cut off; what exceeds that of all texts too, unless it must be whole.
+    #[inline(never)]
+    fn keep_part(&mut self, bytes: &[u8], whole: bool) -> Option<Text> {
+        let wanted = cut(bytes, self.limits.value_length as usize);
         let room = (self.limits.text_length as usize).saturating_sub(self.text.len());
-        let most = bytes.len().min(self.limits.value_length as usize).min(room);
-        let continues = |at: usize| bytes.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
-        let floor = most.saturating_sub(3);
-        (floor..=most).rev().find(|at| !continues(*at)).unwrap_or(most)
+        let part = cut(wanted, room);
+        if part.len() < wanted.len() && (whole || part.is_empty()) {
+            return None;
+        }
+        let text = Text { at: self.text.len() as u32, len: part.len() as u32 };
+        self.text.extend_from_slice(part);
+        Some(text)
     }
 
     // Inlined by force: nearly every caller names the kind of value, and the match goes away.
     #[inline(always)]
-    fn raw_value(&mut self, value: Value<'_>) -> RawValue {
-        match value {
+    fn raw_value(&mut self, value: Value<'_>) -> Option<RawValue> {
+        Some(match value {
             Value::Bool(value) => RawValue::Bool(value),
             Value::Int(value) => RawValue::Int(value),
             Value::F64(value) => RawValue::F64(value),
             Value::Static(text) => RawValue::Static(text),
-            Value::Str(text) => RawValue::Text(self.keep(text.as_bytes())),
-            Value::Bytes(bytes) => RawValue::Text(self.keep(bytes)),
-        }
+            Value::Str(text) => RawValue::Text(self.keep(text.as_bytes())?),
+            Value::Bytes(bytes) => RawValue::Text(self.keep(bytes)?),
+        })
     }
 
     #[inline(always)]
-    fn raw_key(&mut self, key: Key<'_>) -> RawKey {
-        match key.0 {
+    fn raw_key(&mut self, key: Key<'_>) -> Option<RawKey> {
+        Some(match key.0 {
             KeyKind::Static(name) => RawKey::Static(name),
-            KeyKind::Dynamic(name) => RawKey::Text(self.keep(name.as_bytes())),
-        }
+            KeyKind::Dynamic(name) => RawKey::Text(self.keep_part(name.as_bytes(), true)?),
+        })
+    }
+
+    #[inline(always)]
+    fn raw_attribute(&mut self, key: Key<'_>, value: Value<'_>) -> Option<RawAttribute> {
+        Some(RawAttribute { key: self.raw_key(key)?, value: self.raw_value(value)? })
     }
 
     /// Adds an attribute whose key is known to be new.
@@ -251,8 +268,37 @@ impl Record {
         if self.attributes.len() >= self.limits.attributes as usize {
             return self.drop_attribute();
         }
-        let attribute = RawAttribute { key: self.raw_key(key), value: self.raw_value(value) };
-        self.attributes.push(attribute);
+        match self.raw_attribute(key, value) {
+            Some(attribute) => self.attributes.push(attribute),
+            None => self.drop_attribute(),
+        }
+    }
+
+    /// Replaces a value, in its old place if it fits there: writing one attribute again and again does not use up the
+    /// span's text.
+    fn replace(&mut self, at: usize, value: Value<'_>) {
+        let new = match value {
+            Value::Str(text) => text.as_bytes(),
+            Value::Bytes(bytes) => bytes,
+            _ => &[],
+        };
+        let new = cut(new, self.limits.value_length as usize);
+        if let RawValue::Text(old) = self.attributes[at].value {
+            let place = old.at as usize..(old.at + old.len) as usize;
+            if !new.is_empty() && new.len() <= place.len() {
+                self.text[place.start..place.start + new.len()].copy_from_slice(new);
+                self.attributes[at].value = RawValue::Text(Text { at: old.at, len: new.len() as u32 });
+                return;
+            }
+            if place.end == self.text.len() {
+                self.text.truncate(place.start);
+                self.attributes[at].value = RawValue::Text(Text { at: old.at, len: 0 });
+            }
+        }
+        match self.raw_value(value) {
+            Some(value) => self.attributes[at].value = value,
+            None => self.drop_attribute(),
+        }
     }
 
     #[cold]
@@ -271,8 +317,10 @@ impl Record {
     pub(crate) fn set_name(&mut self, name: SpanName<'_>) {
         self.head.name = match name {
             SpanName::Static(verb) => RawName { verb, text: Text::default() },
-            SpanName::Text(text) => RawName { verb: &"", text: self.keep(text.as_bytes()) },
-            SpanName::Target { verb, target } => RawName { verb, text: self.keep(target.as_bytes()) },
+            SpanName::Text(text) => RawName { verb: &"", text: self.keep(text.as_bytes()).unwrap_or_default() },
+            SpanName::Target { verb, target } => {
+                RawName { verb, text: self.keep(target.as_bytes()).unwrap_or_default() }
+            }
         };
     }
 }
@@ -284,9 +332,8 @@ impl Recording<'_> {
     #[inline]
     pub fn set<'k, 'v>(&mut self, key: impl Into<Key<'k>>, value: impl Into<Value<'v>>) {
         let (key, value) = (key.into(), value.into());
-        let wanted = key.as_str().as_bytes();
-        match self.0.attributes.iter().position(|known| self.0.key_str(known.key) == wanted) {
-            Some(at) => self.0.attributes[at].value = self.0.raw_value(value),
+        match self.position(key) {
+            Some(at) => self.0.replace(at, value),
             None => self.0.push(key, value),
         }
     }
@@ -311,20 +358,27 @@ impl Recording<'_> {
         };
         if self.0.head.status != StatusCode::Ok {
             self.0.head.status = code;
-            self.0.head.description =
-                if description.is_empty() { Text::default() } else { self.0.keep(description.as_bytes()) };
+            self.0.head.description = if description.is_empty() {
+                Text::default()
+            } else {
+                self.0.keep(description.as_bytes()).unwrap_or_default()
+            };
         }
     }
 
     /// Marks the span as failed and says with what: `error.type` must be of low cardinality.
     pub fn set_error<'v>(&mut self, error_type: impl Into<Value<'v>>) {
-        self.set_status(&Status::error());
+        if self.0.head.status == StatusCode::Unset {
+            // A status that is an error already keeps its description.
+            self.0.head.status = StatusCode::Error;
+        }
         self.set(ERROR_TYPE, error_type);
     }
 
     /// Adds an event that happens now.
     pub fn event<'k>(&mut self, name: impl Into<Key<'k>>, attributes: &[(Key<'_>, Value<'_>)]) {
-        self.event_at(name, Instant::now(), attributes);
+        let now = self.0.clock.now();
+        self.event_at(name, now, attributes);
     }
 
     /// Adds an event of another time.
@@ -334,7 +388,10 @@ impl Recording<'_> {
             record.head.dropped_events = record.head.dropped_events.saturating_add(1);
             return;
         }
-        let name = record.raw_key(name.into());
+        let Some(name) = record.raw_key(name.into()) else {
+            record.head.dropped_events = record.head.dropped_events.saturating_add(1);
+            return;
+        };
         let mut kept = mem::take(&mut record.event_attributes);
         let counts = record.nest(attributes, record.limits.event_attributes, &mut kept);
         record.event_attributes = kept;
@@ -359,7 +416,16 @@ impl Recording<'_> {
     /// Whether an attribute of this key was set.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
-        self.0.attributes.iter().any(|known| self.0.key_str(known.key) == key.as_bytes())
+        self.position(Key::dynamic(key)).is_some()
+    }
+
+    fn position(&self, key: Key<'_>) -> Option<usize> {
+        let wanted = match key.0 {
+            KeyKind::Static(name) => name.as_bytes(),
+            // As it would have been kept.
+            KeyKind::Dynamic(name) => cut(name.as_bytes(), self.0.limits.value_length as usize),
+        };
+        self.0.attributes.iter().position(|known| self.0.key_str(known.key) == wanted)
     }
 
     /// The status that was set so far is an error.
@@ -379,13 +445,23 @@ impl AttributeVisitor for Recording<'_> {
 impl Record {
     /// Copies the attributes of an event or a link; how many were kept and how many were not.
     fn nest(&mut self, attributes: &[(Key<'_>, Value<'_>)], most: u32, to: &mut Vec<RawAttribute>) -> (u32, u32) {
-        let kept = attributes.len().min(most as usize);
-        for (key, value) in &attributes[..kept] {
-            let attribute = RawAttribute { key: self.raw_key(*key), value: self.raw_value(*value) };
-            to.push(attribute);
+        let before = to.len();
+        for (key, value) in attributes.iter().take(most as usize) {
+            to.extend(self.raw_attribute(*key, *value));
         }
+        let kept = to.len() - before;
         (kept as u32, (attributes.len() - kept) as u32)
     }
+}
+
+/// The front of a text, cut where a character begins.
+fn cut(bytes: &[u8], most: usize) -> &[u8] {
+    if bytes.len() <= most {
+        return bytes;
+    }
+    let floor = most.saturating_sub(3);
+    let at = (floor..=most).rev().find(|at| bytes[*at] & 0xc0 != 0x80).unwrap_or(most);
+    &bytes[..at]
 }
 
 /// A stretch of a span's text; nothing if it does not lie within.

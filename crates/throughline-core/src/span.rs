@@ -1,8 +1,8 @@
 //! Spans: the one owner that ends it, and the handles that write to it.
 
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
 
 use crate::attribute::{Key, Value};
 use crate::context::node::{self, Node};
@@ -98,7 +98,7 @@ impl Span {
         self.end_with(end, |_| {});
     }
 
-    /// Ends the span now, with a last word of attributes and status.
+    /// Ends the span now, with a last word of attributes and status. If that panics the span has ended all the same.
     #[inline]
     pub fn end_with(mut self, end: SpanEnd, last: impl FnOnce(&mut Recording<'_>)) {
         close(mem::take(&mut self.context), end, last);
@@ -133,10 +133,13 @@ fn close(mut context: Context, end: SpanEnd, last: impl FnOnce(&mut Recording<'_
         if unique.recording {
             let Node { extras, tracer, record, .. } = unique;
             let record = record.get_mut().unwrap_or_else(PoisonError::into_inner);
-            last(&mut Recording(record));
+            let spoken = catch_unwind(AssertUnwindSafe(|| last(&mut Recording(record))));
             if let Some(tracer) = tracer {
                 let raw = extras.as_deref().map_or(&[][..], |extras| &extras.tracestate.raw);
                 tracer.finish(record, end, raw);
+            }
+            if let Err(panic) = spoken {
+                resume_unwind(panic);
             }
         }
         unique.recycle();
@@ -144,11 +147,18 @@ fn close(mut context: Context, end: SpanEnd, last: impl FnOnce(&mut Recording<'_
     } else if node.recording {
         // A clone of the context outlives the span. The cell is taken out of the lock first: listeners and sinks are
         // other people's code and may look at the context.
-        let mut record = mem::replace(&mut *node.lock(), Record::sealed());
-        last(&mut Recording(&mut record));
+        let mut record = {
+            let mut cell = node.lock();
+            let sealed = Record::sealed_like(&cell);
+            mem::replace(&mut *cell, sealed)
+        };
+        let spoken = catch_unwind(AssertUnwindSafe(|| last(&mut Recording(&mut record))));
         if let Some(tracer) = &node.tracer {
             let raw = node.extras.as_deref().map_or(&[][..], |extras| &extras.tracestate.raw);
             tracer.finish(&mut record, end, raw);
+        }
+        if let Err(panic) = spoken {
+            resume_unwind(panic);
         }
         drop(Context::of(node));
     } else {
@@ -192,8 +202,7 @@ impl SpanRef {
 
     /// Adds an event that happens now.
     pub fn event<'k>(&self, name: impl Into<Key<'k>>, attributes: &[(Key<'_>, Value<'_>)]) {
-        let now = Instant::now();
-        self.record(|span| span.event_at(name, now, attributes));
+        self.record(|span| span.event(name, attributes));
     }
 
     /// Adds a link to another span.

@@ -21,7 +21,9 @@ use crate::{
 
 /// Makes spans: sampler, sink, ids, clock, limits, resource, propagator and listeners behind one `Arc`.
 ///
-/// Every layer and instrumentation holds one; no process-global is needed. A clone is one refcount.
+/// Every layer and instrumentation holds one; no process-global is needed. A clone is one refcount. A thread that made
+/// spans keeps the tracer of the last ones alive until it ends: a sink that has to flush is told to, it does not wait for
+/// its `Drop`.
 ///
 /// ```
 /// use throughline_core::{SpanEnd, Tracer};
@@ -68,7 +70,7 @@ pub(crate) struct Inner {
 }
 
 /// What a new span is, but for its name and attributes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Traits {
     pub(crate) kind: SpanKind,
     pub(crate) key: Option<SemanticKey>,
@@ -224,8 +226,10 @@ impl Tracer {
             if unique.recording {
                 self.open(unique, span_context, parent.as_ref(), &traits, start);
                 let record = unique.record_mut();
-                record.set_name(draft.name());
-                draft.write(&mut Recording(record));
+                self.guarded(|| {
+                    record.set_name(draft.name());
+                    draft.write(&mut Recording(record));
+                });
                 if self.0.listens {
                     self.tell_start(unique, &traits);
                 }
@@ -263,7 +267,9 @@ impl Tracer {
         }
         if !node.tracer.as_ref().is_some_and(|known| Arc::ptr_eq(&known.0, &self.0)) {
             node.tracer = Some(self.clone());
-            node.record_mut().limits = self.0.limits;
+            let record = node.record_mut();
+            record.limits = self.0.limits;
+            record.clock = self.0.clock.clone();
         }
         node.span_context
     }
@@ -400,7 +406,7 @@ impl Tracer {
 
     /// Calls other people's code; the application does not notice if that panics.
     #[inline]
-    fn guarded<R>(&self, hook: impl FnOnce() -> R) -> Option<R> {
+    pub(crate) fn guarded<R>(&self, hook: impl FnOnce() -> R) -> Option<R> {
         match catch_unwind(AssertUnwindSafe(hook)) {
             Ok(result) => Some(result),
             Err(_) => {
@@ -415,6 +421,9 @@ impl Tracer {
 #[cold]
 fn descend_foreign(node: &mut Node, current: Option<SpanContext>) {
     if let Some(foreign) = current.filter(|span| span.span_id().to_u64() != node.foreign) {
+        if node.span_context.is_none_or(|ours| ours.trace_id() != foreign.trace_id()) {
+            node.drop_tracestate();
+        }
         node.foreign = foreign.span_id().to_u64();
         node.span_context = Some(foreign);
         node.sampling = SamplingState::of_flag(foreign.is_sampled());

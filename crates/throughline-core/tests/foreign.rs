@@ -102,7 +102,6 @@ fn what_came_over_the_wire_is_the_parent() {
 }
 
 #[test]
-#[ignore = "bug in tracer.rs, descend: the tracestate of the old parent stays"]
 fn a_foreign_parent_of_another_trace_brings_no_tracestate_of_ours() {
     register();
     let (tracer, memory) = recorder();

@@ -253,6 +253,10 @@ impl Context {
         let mut node = self.derived();
         node.sampling = state;
         node.span_context = node.span_context.filter(|span| span.is_sampled() == state.is_sampled());
+        if node.span_context.is_none() {
+            node.origin = None;
+            node.drop_tracestate();
+        }
         Self(Some(Arc::new(node)))
     }
 
@@ -280,6 +284,11 @@ impl Context {
 
     fn derived(&self) -> Node {
         self.0.as_ref().map_or_else(Node::fresh, Node::derive)
+    }
+
+    /// The same context with the baggage that came over the wire.
+    pub(crate) fn with_received_baggage(&self, text: &[u8]) -> Self {
+        self.with_extras(|extras| extras.baggage.fill(text))
     }
 
     fn with_extras(&self, change: impl FnOnce(&mut Extras)) -> Self {
@@ -362,6 +371,12 @@ impl Drop for ContextGuard {
     #[inline]
     fn drop(&mut self) {
         let depth = DEPTH.get();
+        if depth < self.depth {
+            // One that is older was dropped before this and has restored what was current then: nothing is left to do.
+            drop(ManuallyDrop::into_inner(mem::replace(&mut self.previous, ManuallyDrop::new(Context::ROOT))));
+            MISPLACED.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         DEPTH.set(self.depth - 1);
         let previous = mem::replace(&mut self.previous, ManuallyDrop::new(Context::ROOT));
         // Detached first, dropped afterwards: what the context owns may run code that looks at the current one.

@@ -106,7 +106,7 @@ impl Node {
             suppression: self.suppression,
             sampling: self.sampling,
             recording: false,
-            record: Mutex::new(Record::sealed()),
+            record: Mutex::new(Record::sealed_like(&self.lock())),
         }
     }
 
@@ -188,8 +188,10 @@ impl Node {
         if ambient.node().is_some_and(|node| node.extras.is_some()) {
             return self.adopt_extras(extracted);
         }
-        if !extracted.tracestate.is_empty() || !extracted.baggage.is_empty() {
-            self.receive(&extracted.tracestate, &extracted.baggage);
+        // A tracestate is nothing without a parent.
+        let tracestate = if extracted.span_context.is_some() { &*extracted.tracestate } else { &[] };
+        if !tracestate.is_empty() || !extracted.baggage.is_empty() {
+            self.receive(tracestate, &extracted.baggage);
         }
     }
 
@@ -199,11 +201,23 @@ impl Node {
         let mut extras = self.extras.take().map_or_else(Extras::default, |extras| extras.copy());
         if extracted.span_context.is_some() {
             extras.tracestate.fill(&extracted.tracestate);
+        } else if self.span_context.is_none() {
+            extras.tracestate.set(None);
         }
         if !extracted.baggage.is_empty() {
             extras.baggage.fill(&extracted.baggage);
         }
         self.extras = (!extras.is_empty()).then(|| Arc::new(extras));
+    }
+
+    /// Another trace has begun: what vendors said of the old one is not about it.
+    #[cold]
+    pub(crate) fn drop_tracestate(&mut self) {
+        if let Some(extras) = self.extras.take() {
+            let mut extras = extras.copy();
+            extras.tracestate.set(None);
+            self.extras = (!extras.is_empty()).then(|| Arc::new(extras));
+        }
     }
 
     /// Fills the extras with what came over the wire, in the buffers of an earlier use.
@@ -271,7 +285,7 @@ impl LazyTraceState {
 
 impl LazyBaggage {
     #[inline]
-    fn fill(&mut self, raw: &[u8]) {
+    pub(crate) fn fill(&mut self, raw: &[u8]) {
         self.raw.clear();
         self.raw.extend_from_slice(raw);
         if self.parsed.get().is_some() {

@@ -96,6 +96,9 @@ impl<'a> Extracted<'a> {
         if self.is_empty() {
             return ambient.clone();
         }
+        if self.span_context.is_none() && self.sampling == SamplingState::Defer {
+            return ambient.with_received_baggage(&self.baggage);
+        }
         let mut node = node::take();
         loop {
             let Some(inner) = std::sync::Arc::get_mut(&mut node) else {
@@ -104,6 +107,7 @@ impl<'a> Extracted<'a> {
             };
             inner.inherit(ambient);
             inner.adopt(self, ambient);
+            inner.tracer = ambient.tracer().cloned();
             return Context::of(node);
         }
     }

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 #[cfg(feature = "http")]
 use http::{HeaderMap, HeaderValue};
 
+#[cfg(feature = "http")]
+use super::carrier::put;
 use super::carrier::{BAGGAGE, Fields, TRACEPARENT, TRACESTATE};
 use super::{Allow, Extracted, Extractor, Field, FieldValue, Injector, Propagator};
 use crate::{Baggage, Context, SamplingState, SpanContext, TraceState};
@@ -149,13 +151,13 @@ pub(super) fn inject_headers(context: &Context, allow: Allow, headers: &mut Head
         return W3cBaggage.inject_into(context, allow, headers);
     }
     if let Some(value) = parent {
-        headers.insert(TRACEPARENT.header().clone(), value);
+        put(headers, &TRACEPARENT, value);
     }
     if let Some(value) = state {
-        headers.insert(TRACESTATE.header().clone(), value);
+        put(headers, &TRACESTATE, value);
     }
     if let Some(value) = baggage {
-        headers.insert(BAGGAGE.header().clone(), value);
+        put(headers, &BAGGAGE, value);
     }
 }
 

@@ -35,7 +35,7 @@ impl Injector for HeaderMap {
     #[inline]
     fn set(&mut self, field: &Field, value: &[u8]) {
         match HeaderValue::from_bytes(value) {
-            Ok(value) => drop(self.insert(field.header().clone(), value)),
+            Ok(value) => put(self, field, value),
             // No propagator of ours writes such bytes; somebody else's must not leave a stale field behind.
             Err(_) => drop(HeaderMap::remove(self, field.header())),
         }
@@ -51,7 +51,7 @@ impl Injector for HeaderMap {
 
     #[inline]
     fn set_tracestate(&mut self, field: &Field, value: &TraceState) {
-        self.insert(field.header().clone(), value.text().header().clone());
+        put(self, field, value.text().header().clone());
     }
 }
 
@@ -153,6 +153,12 @@ fn and<'a>(known: FieldValue<'a>, value: &'a HeaderValue) -> FieldValue<'a> {
 fn same(name: &HeaderName, field: &Field) -> bool {
     let (name, field) = (name.as_str(), field.as_str());
     name.len() == field.len() && name == field
+}
+
+/// Sets the one value of a field, unless the map takes no more: `insert` would panic.
+#[inline]
+pub(crate) fn put(headers: &mut HeaderMap, field: &Field, value: HeaderValue) {
+    let _ = headers.try_insert(field.header(), value);
 }
 
 /// Up to so many headers are looked through one by one.

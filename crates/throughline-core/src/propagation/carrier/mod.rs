@@ -6,6 +6,8 @@ mod maps;
 
 #[cfg(feature = "http")]
 pub use self::headers::HeaderScan;
+#[cfg(feature = "http")]
+pub(crate) use self::headers::put;
 
 use std::fmt;
 

@@ -41,9 +41,10 @@ fn split_unusual(authority: &[u8]) -> (&[u8], Option<u16>) {
 }
 
 fn number(port: &[u8]) -> Option<u16> {
-    let digits = !port.is_empty() && port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
-    let value = port.iter().fold(0_u32, |value, digit| value * 10 + u32::from(digit - b'0' & 15));
-    u16::try_from(value).ok().filter(|port| digits && *port > 0)
+    // Checked first: arithmetic on other bytes, or on more of them, overflows.
+    let digits = matches!(port.len(), 1..=5) && port.iter().all(u8::is_ascii_digit);
+    let value = || port.iter().fold(0_u32, |value, digit| value * 10 + u32::from(digit - b'0'));
+    digits.then(value).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0)
 }
 
 /// Neither `:` nor `@` nor brackets, eight bytes at a time.
@@ -79,6 +80,8 @@ mod tests {
             ("ex.com:65536", "ex.com", None),
             ("ex.com:99999", "ex.com", None),
             ("ex.com:123456", "ex.com", None),
+            ("ex.com:99999999999", "ex.com", None),
+            ("ex.com:-1", "ex.com", None),
             ("ex.com:00080", "ex.com", Some(80)),
             ("192.0.2.1:80", "192.0.2.1", Some(80)),
             ("[::1]:8080", "::1", Some(8080)),

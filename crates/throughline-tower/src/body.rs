@@ -13,7 +13,7 @@ pin_project! {
     ///
     /// It is the inner body in everything but that the request's context is current when it is polled or dropped, and
     /// that it ends the request's span: at its end, at trailers, at an error, when the declared length was handed
-    /// on, or as cancelled when it is dropped before that.
+    /// on, or as cancelled when it is dropped before that. An inner body that says it has ended is dropped at once.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
@@ -25,10 +25,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             let Some(mut watch) = this.watch.take() else { return };
-            {
-                let _entered = watch.exchange.context.enter();
-                this.inner.set(None);
-            }
+            watch.exchange.run(Phase::Body, || this.inner.set(None));
             watch.exchange.cancel(Phase::Body);
         }
     }
@@ -75,10 +72,7 @@ where
         let frame = ready!(exchange.run(Phase::Body, || inner.as_mut().poll_frame(cx)));
         let ended = match &frame {
             None => true,
-            Some(Err(error)) => {
-                exchange.fail(error);
-                true
-            }
+            Some(Err(_)) => true,
             Some(Ok(frame)) => match frame.data_ref() {
                 None => frame.is_trailers(),
                 Some(data) => {
@@ -88,7 +82,14 @@ where
             },
         };
         if ended {
-            exchange.complete();
+            if frame.is_none() || inner.is_end_stream() {
+                // Nothing follows: it is dropped while its context is at hand.
+                exchange.run(Phase::Body, || this.inner.set(None));
+            }
+            match &frame {
+                Some(Err(error)) => exchange.fail(error),
+                _ => exchange.complete(),
+            }
             *this.watch = None;
         }
         Poll::Ready(frame)

@@ -156,7 +156,7 @@ impl Drop for Armed<'_> {
         // The context stays: what is dropped because of the panic still belongs to the request.
         let span = mem::replace(&mut self.exchange.span, Span::NONE);
         if !span.is_none() {
-            self.exchange.end_span(span, SpanEnd::Panicked, None, Some(self.phase));
+            self.exchange.end_span(span, SpanEnd::Panicked, Some("panic"), Some(self.phase));
         }
     }
 }

@@ -26,14 +26,14 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             let Some(mut exchange) = this.exchange.take() else { return };
-            {
-                let _entered = exchange.context.enter();
-                this.inner.set(None);
-            }
+            exchange.run(Phase::Head, || this.inner.set(None));
             exchange.cancel(Phase::Head);
         }
     }
 }
+
+/// A response, and what its body must be watched by.
+type Watched<B> = (Response<B>, Option<Watch>);
 
 impl<F> ResponseFuture<F> {
     #[inline]
@@ -57,10 +57,7 @@ where
     /// For adapters with a body type of their own: [`ResponseBody::watched`] makes the wrapper.
     #[inline]
     #[doc(hidden)]
-    pub fn poll_watched(
-        self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
-    ) -> Poll<Result<(Response<B>, Option<Watch>), E>> {
+    pub fn poll_watched(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Result<Watched<B>, E>> {
         let mut this = self.project();
         let Some(exchange) = this.exchange else {
             return poll_inner(this.inner, cx).map_ok(|response| (response, None));

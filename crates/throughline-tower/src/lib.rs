@@ -37,7 +37,8 @@
 //!
 //! * The error type, readiness, `size_hint`, `is_end_stream` and trailers are the inner service's; no future and no body
 //!   is boxed; the inner service is not cloned.
-//! * The context is current in `call`, in every poll of the future and of the body, and while they are dropped.
+//! * Until the span ends the context is current in `call`, in every poll of the future and of the body, and while they are
+//!   dropped; a body that says it has ended is dropped then and there.
 //! * A span ends exactly once, however many clones of its context live on.
 //! * Unsampled requests allocate nothing in steady state. Their body is passed on without its context only if its length
 //!   is known exactly.

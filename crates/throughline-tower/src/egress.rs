@@ -11,7 +11,9 @@ pub(crate) struct Egress {
 
 impl Egress {
     pub(crate) fn new<H: AsRef<str>>(hosts: impl IntoIterator<Item = H>) -> Self {
-        Self { hosts: hosts.into_iter().map(|host| host.as_ref().to_ascii_lowercase()).collect() }
+        // Hosts are compared without the brackets that a URL puts around IPv6 addresses.
+        let bare = |host: &str| host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        Self { hosts: hosts.into_iter().map(|host| bare(host.as_ref())).collect() }
     }
 
     /// What this host may be told.

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use http::{Extensions, Method, StatusCode, Version, uri};
+use http::{Extensions, HeaderValue, Method, StatusCode, Version, uri};
 use throughline_core::propagation::carrier::HeaderScan;
 use throughline_core::{
     AttributeVisitor, Key, Operation, Recording, Scope, SemanticKey, SpanKind, SpanName, Status, Value,
@@ -114,7 +114,7 @@ impl Operation for HttpServerOperation {
         }
         let authority = match uri.authority() {
             Some(authority) => Some(authority.as_str().as_bytes()),
-            None => scan.host().map(|host| host.as_bytes()),
+            None => scan.host().map(HeaderValue::as_bytes),
         };
         if let Some((host, port)) = authority.map(authority::split).filter(|(host, _)| !host.is_empty()) {
             to.attribute(SERVER_ADDRESS, Value::Bytes(host));
@@ -171,7 +171,7 @@ impl Operation for HttpClientOperation {
         to.attribute(URL_FULL, Value::Str(&url::full(uri)));
         let authority = match uri.authority() {
             Some(authority) => Some(authority.as_str().as_bytes()),
-            None => request.headers().get(http::header::HOST).map(|host| host.as_bytes()),
+            None => request.headers().get(http::header::HOST).map(HeaderValue::as_bytes),
         };
         if let Some((host, port)) = authority.map(authority::split).filter(|(host, _)| !host.is_empty()) {
             to.attribute(SERVER_ADDRESS, Value::Bytes(host));

@@ -10,7 +10,7 @@ use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
 use throughline::Telemetry;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -30,7 +30,10 @@ pub(crate) async fn serve(
     orders: SocketAddr,
     closing: CancellationToken,
 ) -> Result<(), BoxError> {
-    let gateway = Gateway { client: traced_client(&telemetry), orders, reviews: nobody().await? };
+    // The reviews are not written yet: the address is taken, and nobody listens.
+    let reviews = TcpSocket::new_v4()?;
+    reviews.bind("127.0.0.1:0".parse()?)?;
+    let gateway = Gateway { client: traced_client(&telemetry), orders, reviews: reviews.local_addr()? };
     let app = Router::new()
         .route("/orders", post(to_orders))
         .route("/orders/{id}", get(to_orders))
@@ -79,9 +82,4 @@ impl Gateway {
         let answer = self.client.clone().oneshot(request).await.map_err(|_| StatusCode::BAD_GATEWAY)?;
         Ok((answer.status(), Body::new(answer.into_body())))
     }
-}
-
-/// An address that nobody listens at: the reviews are not written yet.
-async fn nobody() -> Result<SocketAddr, BoxError> {
-    Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?)
 }

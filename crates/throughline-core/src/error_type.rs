@@ -30,24 +30,26 @@ pub fn error_type_with<E: 'static>(
 ) -> &'static str {
     let any: &dyn Any = error;
     if let Some(boxed) = any.downcast_ref::<Box<dyn Error + Send + Sync>>() {
-        return chain(&**boxed, &known).unwrap_or(OTHER);
+        return error_type_in_chain(&**boxed, known).unwrap_or(OTHER);
     }
     if let Some(boxed) = any.downcast_ref::<Box<dyn Error + Send>>() {
-        return chain(&**boxed, &known).unwrap_or(OTHER);
+        return error_type_in_chain(&**boxed, known).unwrap_or(OTHER);
     }
     if let Some(boxed) = any.downcast_ref::<Box<dyn Error>>() {
-        return chain(&**boxed, &known).unwrap_or(OTHER);
+        return error_type_in_chain(&**boxed, known).unwrap_or(OTHER);
     }
     if let Some(error) = any.downcast_ref::<io::Error>() {
-        return chain(error, &known).unwrap_or("io_error");
+        return error_type_in_chain(error, known).unwrap_or("io_error");
     }
     short_name(std::any::type_name::<E>())
 }
 
-/// The first error in the chain that is known.
-fn chain(
+/// What the first error is called that is known, in the chain that begins with this one: `known` is asked first about
+/// each, then it may be an [`io::Error`].
+#[must_use]
+pub fn error_type_in_chain(
     error: &(dyn Error + 'static),
-    known: &dyn Fn(&(dyn Error + 'static)) -> Option<&'static str>,
+    known: impl Fn(&(dyn Error + 'static)) -> Option<&'static str>,
 ) -> Option<&'static str> {
     let mut next = Some(error);
     // A chain is short; one that is not may be a ring.

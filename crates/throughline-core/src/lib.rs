@@ -71,7 +71,7 @@ pub use self::baggage::{Baggage, InvalidBaggage, Member};
 pub use self::clock::{Clock, ManualClock};
 pub use self::context::{Context, ContextGuard, Entered, misplaced_guards};
 pub use self::diagnostics::Diagnostic;
-pub use self::error_type::{error_type, error_type_with};
+pub use self::error_type::{error_type, error_type_in_chain, error_type_with};
 pub use self::finished::{Event, EventData, FinishedSpan, Link, LinkData, SpanBuffer, SpanData};
 pub use self::flags::TraceFlags;
 pub use self::id::{InvalidId, SpanId, TraceId};

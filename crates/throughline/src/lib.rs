@@ -42,3 +42,8 @@ pub use throughline_tower as tower;
 pub use self::builder::TelemetryBuilder;
 pub use self::error::{AlreadyInstalled, ConfigError};
 pub use self::telemetry::{Flush, Shutdown, Telemetry, TelemetryStats};
+
+/// The README's programs compile, and its test passes.
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

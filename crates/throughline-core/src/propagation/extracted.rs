@@ -93,11 +93,11 @@ impl<'a> Extracted<'a> {
     #[inline]
     #[must_use]
     pub fn to_context(&self, ambient: &Context) -> Context {
-        if self.is_empty() {
-            return ambient.clone();
-        }
         if self.span_context.is_none() && self.sampling == SamplingState::Defer {
-            return ambient.with_received_baggage(&self.baggage);
+            return match self.baggage.is_empty() {
+                true => ambient.clone(),
+                false => ambient.with_received_baggage(&self.baggage),
+            };
         }
         let mut node = node::take();
         loop {
@@ -107,7 +107,9 @@ impl<'a> Extracted<'a> {
             };
             inner.inherit(ambient);
             inner.adopt(self, ambient);
-            inner.tracer = ambient.tracer().cloned();
+            if !(inner.tracer.is_none() && ambient.is_root()) {
+                inner.tracer = ambient.tracer().cloned();
+            }
             return Context::of(node);
         }
     }

@@ -156,7 +156,7 @@ impl Trace {
         let patience = if self.has_root || self.continues.is_some() {
             quiet
         } else if self.remote_parents.difference(&self.ids).next().is_some() {
-            if shared { quiet * PATIENCE } else { quiet }
+            if shared { quiet.saturating_mul(PATIENCE) } else { quiet }
         } else {
             return None;
         };

@@ -103,6 +103,18 @@ fn a_trace_that_began_elsewhere_has_its_root_here() {
 }
 
 #[test]
+fn a_quiet_time_without_end_is_one() {
+    let (rig, mut desk) = (Rig::new(), Desk::new(100, 1 << 20));
+    desk.store = Store::new(Duration::MAX, 100, 1 << 20);
+    let service = rig.service("s");
+    let remote = Context::ROOT.with_span_context(elsewhere(9, 9).with_remote(true));
+    child(&service, "GET /", SpanKind::Server, &remote).end(SpanEnd::Completed);
+    desk.add(0, rig.ended());
+    desk.shared = true;
+    assert_eq!((desk.next_due(), desk.drawn(99_999)), (None, vec![]));
+}
+
+#[test]
 fn a_remote_parent_that_is_here_is_no_root() {
     let (rig, mut desk) = (Rig::new(), Desk::new(100, 1 << 20));
     let (shop, orders) = (rig.service("shop"), rig.service("orders"));

@@ -82,7 +82,7 @@ impl SpanContext {
     /// # Errors
     ///
     /// Anything else: another length, version `ff`, upper case, ids that are all zero.
-    #[inline(never)]
+    #[inline]
     pub fn from_traceparent(text: &[u8]) -> Result<Self, InvalidTraceParent> {
         let text = if text.len() == LENGTH { text } else { trim_blanks(text) };
         let Some((head, rest)) = text.split_first_chunk::<LENGTH>() else {

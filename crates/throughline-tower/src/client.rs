@@ -108,6 +108,11 @@ impl HttpClientLayer {
         })
     }
 
+    /// Wraps a service: [`Layer::layer`] without the trait in scope.
+    pub fn layer<S>(&self, inner: S) -> HttpClient<S> {
+        HttpClient { inner, shared: Arc::clone(&self.shared) }
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
         change(Arc::make_mut(&mut self.shared));
         self
@@ -118,7 +123,7 @@ impl<S> Layer<S> for HttpClientLayer {
     type Service = HttpClient<S>;
 
     fn layer(&self, inner: S) -> HttpClient<S> {
-        HttpClient { inner, shared: Arc::clone(&self.shared) }
+        self.layer(inner)
     }
 }
 

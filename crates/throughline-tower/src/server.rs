@@ -96,6 +96,11 @@ impl HttpServerLayer {
         self.with(|shared| shared.sources.https = true)
     }
 
+    /// Wraps a service: [`Layer::layer`] without the trait in scope.
+    pub fn layer<S>(&self, inner: S) -> HttpServer<S> {
+        HttpServer { inner, shared: Arc::clone(&self.shared) }
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
         change(Arc::make_mut(&mut self.shared));
         self
@@ -106,7 +111,7 @@ impl<S> Layer<S> for HttpServerLayer {
     type Service = HttpServer<S>;
 
     fn layer(&self, inner: S) -> HttpServer<S> {
-        HttpServer { inner, shared: Arc::clone(&self.shared) }
+        self.layer(inner)
     }
 }
 

@@ -36,7 +36,7 @@ use crate::{Batch, ExportError, Exporter, lock};
 /// whose parent is remote and not among the spans: then the trace began elsewhere. While several exporters share the
 /// waterfall, that parent may still come, and the trace waits for 3 s instead. What arrives after that is drawn as a
 /// continuation. A flush draws everything, unless others share the waterfall and may hold parts of it; the last exporter
-/// that is shut down draws all that is left.
+/// that is shut down draws all that is left. What is drawn at the same time is ordered by the time at which it started.
 ///
 /// ```
 /// use std::time::Duration;

@@ -35,6 +35,8 @@ struct Trace {
     id: TraceId,
     spans: Vec<SpanData>,
     bytes: usize,
+    /// The earliest start of its spans.
+    began: SystemTime,
     last: Instant,
     has_root: bool,
     ids: HashSet<SpanId>,
@@ -83,6 +85,7 @@ impl Store {
                 id,
                 spans: Vec::new(),
                 bytes: 0,
+                began: span.start_time,
                 last: now,
                 has_root: false,
                 ids: HashSet::new(),
@@ -90,6 +93,7 @@ impl Store {
                 continues,
             }
         });
+        trace.began = trace.began.min(span.start_time);
         trace.last = now;
         trace.bytes += bytes;
         trace.ids.insert(span.span_context.span_id());
@@ -103,11 +107,10 @@ impl Store {
         self.bytes += bytes;
     }
 
-    /// The next trace whose time has come. `shared` says that others may bring spans, too.
+    /// Of the traces whose time has come, the one that began first. `shared` says that others may bring spans, too.
     pub(crate) fn due(&mut self, now: Instant, shared: bool) -> Option<Drawing> {
-        let is_due = |trace: &Trace| trace.due(self.quiet, shared).is_some_and(|at| at <= now);
-        let number = self.traces.iter().find_map(|(number, trace)| is_due(trace).then_some(*number))?;
-        self.draw(number)
+        let quiet = self.quiet;
+        self.draw_first(|trace| trace.due(quiet, shared).is_some_and(|at| at <= now))
     }
 
     /// When the next trace's time comes.
@@ -115,21 +118,21 @@ impl Store {
         self.traces.values().filter_map(|trace| trace.due(self.quiet, shared)).min()
     }
 
-    /// The next trace, whether its time has come or not.
+    /// Of all traces the one that began first, whether its time has come or not.
     pub(crate) fn next(&mut self) -> Option<Drawing> {
-        let number = self.traces.keys().next().copied()?;
-        self.draw(number)
+        self.draw_first(|_| true)
     }
 
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    fn draw(&mut self, number: u64) -> Option<Drawing> {
+    fn draw_first(&mut self, wanted: impl Fn(&Trace) -> bool) -> Option<Drawing> {
+        let wanted = self.traces.iter().filter(|(_, trace)| wanted(trace));
+        let number = *wanted.min_by_key(|(_, trace)| trace.began)?.0;
         let trace = self.remove(number)?;
-        let began = trace.continues.or_else(|| trace.spans.iter().map(|span| span.start_time).min())?;
         if trace.continues.is_none() {
-            self.drawn.push_back((trace.id, began));
+            self.drawn.push_back((trace.id, trace.began));
             if self.drawn.len() > REMEMBERED {
                 self.drawn.pop_front();
             }

@@ -129,8 +129,31 @@ fn a_remote_parent_that_is_here_is_no_root() {
     assert_eq!(desk.drawn(350), ["answer call root"]);
 }
 
+/// A queue of several shards hands spans over in any order.
 #[test]
-fn what_is_left_is_drawn_in_the_order_in_which_it_came() {
+fn traces_are_drawn_in_the_order_in_which_they_started() {
+    let (rig, mut desk) = (Rig::new(), Desk::new(100, 1 << 20));
+    let service = rig.service("s");
+    let mut spans = Vec::new();
+    for name in ["a", "b", "c"] {
+        rig.millis(1);
+        let root = service.span(name).root().start();
+        rig.millis(5);
+        child(&service, "inner", SpanKind::Internal, &root.context()).end(SpanEnd::Completed);
+        root.end(SpanEnd::Completed);
+        // The trace's earliest span is not its first to arrive.
+        spans.splice(0..0, rig.ended());
+    }
+    desk.add(0, spans.clone());
+    assert_eq!(desk.drawn(300), ["inner a", "inner b", "inner c"], "due at the same time");
+    desk.store.drawn.clear();
+    desk.add(1000, spans);
+    let left: Vec<_> = std::iter::from_fn(|| desk.store.next()).map(|drawing| names(&drawing)).collect();
+    assert_eq!(left, ["inner a", "inner b", "inner c"], "left over");
+}
+
+#[test]
+fn what_started_at_the_same_time_is_drawn_in_the_order_in_which_it_came() {
     let (rig, mut desk) = (Rig::new(), Desk::new(100, 1 << 20));
     let service = rig.service("s");
     desk.add(0, roots(&rig, &service, &["a", "b", "c"]));

@@ -7,6 +7,7 @@ use std::task::{self, Poll};
 
 use axum::body::Body;
 use http::{Extensions, Request, Response};
+use http_body_util::BodyExt as _;
 use pin_project_lite::pin_project;
 use throughline_core::Tracer;
 use throughline_tower::{RequestView, ResponseBody};
@@ -113,7 +114,9 @@ where
         let response = self.project().inner.poll_watched(cx);
         response.map_ok(|(response, watch)| match watch {
             None => response,
-            watch @ Some(_) => response.map(|body| Body::new(ResponseBody::watched(body, watch))),
+            // What axum's error wraps has a name, axum's error has none.
+            watch @ Some(_) => response
+                .map(|body| Body::new(ResponseBody::watched(body.map_err(axum::Error::into_inner), watch))),
         })
     }
 }

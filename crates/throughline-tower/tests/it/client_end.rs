@@ -5,7 +5,7 @@ use throughline_core::{SpanData, SpanEnd, Status, Tracer};
 use throughline_testing::{Answer, BodyError, EndStream, Gate, ScriptedBody, assert_trace, tracer};
 use throughline_tower::{EndAt, HttpClientLayer, ResponseBody};
 use tokio_test::{assert_pending, task};
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::rig::{Scripted, drain, exchange, frame, get, one, ready, status, text};
 

@@ -5,7 +5,7 @@ use throughline_core::{Context, Span, SpanEnd, Tracer};
 use throughline_testing::{Answer, BodyError, ContextLog, ContextProbe, EndStream, Gate, Point, ScriptedBody, tracer};
 use throughline_tower::{EndAt, HttpClientLayer, HttpServerLayer};
 use tokio_test::{assert_pending, assert_ready, task};
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::rig::{Scripted, drain, frame, get, one, ready};
 

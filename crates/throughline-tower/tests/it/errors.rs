@@ -8,8 +8,8 @@ use http::{Request, Response};
 use throughline_core::Status;
 use throughline_testing::{BodyError, BoxError, EndStream, ScriptedBody, ScriptedService, tracer};
 use throughline_tower::{EndAt, HttpClientLayer, HttpServerLayer};
+use tower::Service;
 use tower::timeout::error::Elapsed;
-use tower::{Layer, Service};
 
 use crate::rig::{drain, get, one, ready, text};
 

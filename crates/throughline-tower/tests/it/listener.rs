@@ -7,7 +7,7 @@ use http::{Method, Response};
 use throughline_core::{AlwaysOff, AlwaysOn, End, Listener, SemanticKey, SpanEnd, SpanKind, Start};
 use throughline_testing::{Answer, BodyError, EndStream, ScriptedBody, tracer_with};
 use throughline_tower::{EndAt, HttpClientLayer, HttpServerLayer};
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::rig::{Scripted, drain, exchange, frame, get, panics, ready, request, status};
 

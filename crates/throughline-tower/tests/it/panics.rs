@@ -6,7 +6,7 @@ use throughline_core::{Context, SpanData, SpanEnd, Status};
 use throughline_testing::{Answer, BodyError, ContextLog, EndStream, ScriptedBody, tracer};
 use throughline_tower::{EndAt, HttpClientLayer, HttpServerLayer};
 use tokio_test::task;
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::rig::{Scripted, drain, exchange, frame, get, one, panics, ready, status, text};
 

@@ -4,7 +4,7 @@ use http::{HeaderMap, Method, Request, Response};
 use throughline_core::{Baggage, Context, SpanEnd, TraceState};
 use throughline_testing::{BodyError, ScriptedBody, tracer};
 use throughline_tower::{HttpClientLayer, HttpServerLayer};
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::rig::{P, SAMPLED, Scripted, T, exchange, get, header, one, ready, remote, request};
 

@@ -6,7 +6,7 @@ use throughline_testing::{
     Answer, BodyError, ContextLog, EndStream, Point, ScriptedBody, assert_trace, tracer, tracer_with,
 };
 use throughline_tower::{EndAt, HttpClientLayer, HttpServerLayer};
-use tower::{Layer, Service, ServiceExt};
+use tower::{Service, ServiceExt};
 
 use crate::rig::{P, SAMPLED, Scripted, T, UNSAMPLED, drain, exchange, get, header, one, panics, ready, remote};
 

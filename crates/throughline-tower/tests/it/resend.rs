@@ -7,7 +7,7 @@ use throughline_core::{Context, ContextExt, SpanEnd};
 use throughline_testing::{Answer, BodyError, ScriptedBody, assert_trace, tracer};
 use throughline_tower::{HttpClientLayer, HttpServerLayer, ResendLayer};
 use tower::retry::Policy;
-use tower::{Layer, Service, ServiceBuilder, ServiceExt};
+use tower::{Service, ServiceBuilder, ServiceExt};
 
 use crate::rig::{Scripted, get, header, ready, status, text};
 

@@ -6,7 +6,7 @@ use throughline_core::{Context, SpanData, SpanEnd, Status, Tracer};
 use throughline_testing::{Answer, BodyError, EndStream, Gate, ScriptedBody, ScriptedService, assert_trace, tracer};
 use throughline_tower::{HttpServerLayer, ResponseBody};
 use tokio_test::{assert_pending, task};
-use tower::{Layer, Service, ServiceExt};
+use tower::{Service, ServiceExt};
 
 use crate::rig::{Scripted, drain, exchange, frame, get, one, poll_frame, ready, request, status, text};
 

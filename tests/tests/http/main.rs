@@ -1,0 +1,14 @@
+//! HTTP over loopback sockets: every end of a span that a real server or client brings about.
+
+#![expect(clippy::unwrap_used, reason = "a helper of tests may unwrap as tests do")]
+
+mod rig;
+mod routes;
+
+mod aborts;
+mod clients;
+mod panics;
+mod parity;
+mod responses;
+mod shapes;
+mod timeouts;

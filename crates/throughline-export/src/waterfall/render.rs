@@ -41,8 +41,9 @@ pub fn render(trace: &[SpanData], options: &RenderOptions) -> String {
     let services = services(trace);
     let mut paint = Paint { text: String::new(), colour: options.colour };
     header(&mut paint, trace, &services, scale, options);
-    let rows = rows(trace, (options.width.saturating_sub(24) / 8).clamp(2, 12));
-    let layout = Layout::of(&rows, options.width);
+    let mut layout = Layout::of(trace, options.width);
+    let rows = rows(trace, layout.deepest());
+    layout.fit_names(&rows);
     for row in &rows {
         layout.line(&mut paint, row, &services, scale);
         layout.details(&mut paint, row);
@@ -133,25 +134,37 @@ fn since(origin: SystemTime, time: SystemTime) -> Duration {
 // === impl Layout ===
 
 impl Layout {
-    fn of(rows: &[Row<'_>], width: usize) -> Self {
-        let widest = |column: fn(&Row<'_>) -> usize| rows.iter().map(column).max().unwrap_or_default();
-        let service = (width >= 50).then(|| widest(|row| columns(&escape(row.span.service()))).min(width / 6));
-        let kind = (width >= 64).then(|| widest(|row| row.span.kind.as_str().len()));
-        let duration = widest(|row| columns(&duration(row.span.duration)));
+    /// Names get all that bars can spare, until it is known how much they need.
+    fn of(trace: &[SpanData], width: usize) -> Self {
+        let widest = |column: fn(&SpanData) -> usize| trace.iter().map(column).max().unwrap_or_default();
+        let service = (width >= 50).then(|| widest(|span| columns(&escape(span.service()))).min(width / 6));
+        let kind = (width >= 64).then(|| widest(|span| span.kind.as_str().len()));
+        let duration = widest(|span| columns(&duration(span.duration)));
         let besides = GAP + service.map_or(0, |w| w + GAP) + kind.map_or(0, |w| w + GAP) + duration + MARK;
         let left = width - besides;
-        let name = widest(|row| columns(&row.indent) + columns(&escape(&row.span.name)));
-        let name = name.min(left - (left / 2).min(WIDEST_BAR)).max(1);
-        Self { width, name, service, kind, duration, bar: (left - name).min(WIDEST_BAR) }
+        let bar = (left / 3).min(WIDEST_BAR);
+        Self { width, name: left - bar, service, kind, duration, bar }
+    }
+
+    /// How deep the tree may be drawn: the deepest row has room for its connector and for the beginning of a name.
+    fn deepest(&self) -> usize {
+        (self.name.saturating_sub(SHORTEST_NAME + 2) / 3).min(DEEPEST)
+    }
+
+    /// Gives the bars what the names leave.
+    fn fit_names(&mut self, rows: &[Row<'_>]) {
+        let left = self.name + self.bar;
+        let longest = rows.iter().map(|row| columns(&row.indent) + columns(&escape(&row.span.name))).max();
+        self.name = self.name.min(longest.unwrap_or_default()).max(1);
+        self.bar = (left - self.name).min(WIDEST_BAR);
     }
 
     fn line(&self, paint: &mut Paint, row: &Row<'_>, services: &[&str], scale: Scale) {
         let span = row.span;
         let hue = hue(services, span.service());
+        paint.with(DIM, &row.indent);
+        let room = self.name.saturating_sub(columns(&row.indent));
         let name = escape(&span.name);
-        let indent = fit(&row.indent, self.name.saturating_sub(columns(&name).min(SHORTEST_NAME)));
-        paint.with(DIM, &indent);
-        let room = self.name - columns(&indent);
         let name = fit(&name, room);
         paint.with(if is_error(span) { RED } else { BOLD }, &name);
         paint.space(room - columns(&name) + GAP);
@@ -338,6 +351,7 @@ fn what_happened(span: &SpanData) -> Option<String> {
 const NARROWEST: usize = 40;
 const WIDEST_BAR: usize = 80;
 const SHORTEST_NAME: usize = 6;
+const DEEPEST: usize = 12;
 const GAP: usize = 2;
 /// The mark between two spaces.
 const MARK: usize = 3;

@@ -69,14 +69,14 @@ fn a_narrow_terminal_does_without_columns() {
         &render(&trace, &plain(60)),
         r#"
 trace 4bf92f3577b34da6a3ce929d0e0e0001  125ms  6 spans  1 e…
-GET /checkout         shop      125ms   ████████████████████
-└─ POST /orders       orders    113ms   ██████████████████▌
-   ├─ load cart       orders   12.0ms   ██▎
-   ├─ POST            orders   80.4ms ⊘   █████████████▏
+GET /checkout               shop      125ms   ██████████████
+└─ POST /orders             orders    113ms   █████████████
+   ├─ load cart             orders   12.0ms   █▋
+   ├─ POST                  orders   80.4ms ⊘  █████████▋
    │  │  cancelled
-   │  └─ POST /char…  payment  80.0ms ✗   █████████████▏
+   │  └─ POST /charge       payment  80.0ms ✗  █████████▋
    │        402 · card declined
-   └─ order.placed …  orders   30.0µs ✓                ▏
+   └─ order.placed publish  orders   30.0µs ✓           ▏
          ⇢ abcd0000/12340000
 "#,
     );
@@ -89,14 +89,14 @@ fn the_narrowest_terminal_has_forty_columns() {
         &render(&trace, &plain(1)),
         r#"
 trace 4bf92f3577b34da6a3ce929d0e0e0001
-GET /checkout     125ms   ██████████████
-└─ POST /orders   113ms   █████████████
-   ├─ load cart  12.0ms   █▋
-   ├─ POST       80.4ms ⊘  █████████▋
+GET /checkout          125ms   █████████
+└─ POST /orders        113ms   ████████▍
+   ├─ load cart       12.0ms   ▉
+   ├─ POST            80.4ms ⊘  █████▉
    │  │  cancelled
-   │  ⋯ POST /…  80.0ms ✗  █████████▋
-   │     402 · card declined
-   └─ order.pl…  30.0µs ✓           ▏
+   │  └─ POST /char…  80.0ms ✗  █████▉
+   │        402 · card declined
+   └─ order.placed …  30.0µs ✓       ▏
          ⇢ abcd0000/12340000
 "#,
     );
@@ -268,16 +268,46 @@ fn a_chain_deeper_than_a_stack_is_drawn_with_bounded_indentation() {
     let trace = rig.ended();
     let drawn = render(&trace, &plain(80));
     assert_eq!(drawn.matches("deep").count(), 20_000);
-    assert_eq!(drawn.lines().nth(12).unwrap().trim_start(), drawn.lines().nth(11).unwrap().trim_start());
+    assert_eq!(drawn.lines().nth(20).unwrap(), drawn.lines().nth(19).unwrap());
     assert_drawn(
-        &drawn.lines().skip(5).take(5).collect::<Vec<_>>().join("\n"),
+        &drawn.lines().skip(11).take(4).collect::<Vec<_>>().join("\n"),
         r#"
-         └─ deep             s  internal  0ns   ▏
-            └─ deep          s  internal  0ns   ▏
-               └─ deep       s  internal  0ns   ▏
-                  └─ deep    s  internal  0ns   ▏
-                     ⋯ deep  s  internal  0ns   ▏"#,
+                           └─ deep    s  internal  0ns   ▏
+                              ⋯ deep  s  internal  0ns   ▏
+                              ⋯ deep  s  internal  0ns   ▏
+                              ⋯ deep  s  internal  0ns   ▏"#,
     );
+}
+
+/// A deep row shows where it hangs and how its name begins, and bars keep a third of the room.
+#[test]
+fn the_deepest_row_keeps_its_connector() {
+    let rig = Rig::new();
+    let service = rig.service("inventory");
+    let mut parent = service.span("GET /orders/{id}").kind(SpanKind::Producer).root().start();
+    for _ in 0..20 {
+        let next = child(&service, "GET /orders/{id}", SpanKind::Producer, &parent.context());
+        rig.micros(100);
+        std::mem::replace(&mut parent, next).end(SpanEnd::Completed);
+    }
+    parent.end(SpanEnd::Completed);
+    let trace = rig.ended();
+    for width in NARROWEST..200 {
+        let drawn = render(&trace, &plain(width));
+        for row in drawn.lines().skip(2) {
+            let name = row.trim_start().strip_prefix("└─ ").or_else(|| row.trim_start().strip_prefix("⋯ "));
+            assert!(name.is_some_and(|name| name.starts_with("GET /…") || name.starts_with("GET /o")), "{width}: {row}");
+        }
+    }
+}
+
+#[test]
+fn a_name_gets_the_room_that_bars_can_spare() {
+    let rig = Rig::new();
+    let service = rig.service("inventory");
+    let name = "GET /customers/{id}/orders/{order}/log";
+    service.span(name).kind(SpanKind::Producer).root().start().end(SpanEnd::Completed);
+    assert!(render(&rig.ended(), &plain(100)).contains(name));
 }
 
 #[test]

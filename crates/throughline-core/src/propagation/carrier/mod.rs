@@ -27,6 +27,7 @@ use crate::TraceState;
 #[derive(Clone)]
 pub struct Field {
     name: &'static str,
+    #[cfg(feature = "http")]
     known: Option<Known>,
     #[cfg(feature = "http")]
     header: HeaderName,
@@ -124,19 +125,21 @@ impl Field {
     pub const fn new(name: &'static str) -> Self {
         Self {
             name,
+            #[cfg(feature = "http")]
             known: None,
             #[cfg(feature = "http")]
             header: HeaderName::from_static(name),
         }
     }
 
+    #[cfg(feature = "http")]
     const fn known(name: &'static str, known: Known) -> Self {
-        Self {
-            name,
-            known: Some(known),
-            #[cfg(feature = "http")]
-            header: HeaderName::from_static(name),
-        }
+        Self { name, known: Some(known), header: HeaderName::from_static(name) }
+    }
+
+    #[cfg(not(feature = "http"))]
+    const fn known(name: &'static str, _: Known) -> Self {
+        Self::new(name)
     }
 
     /// The name.

@@ -1,6 +1,5 @@
 //! The client's layer.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{self, Poll};
@@ -13,7 +12,8 @@ use tower_service::Service;
 
 use crate::attributes::{ClientRequest, HttpClientOperation};
 use crate::egress::Egress;
-use crate::exchange::{ErrorType, Exchange, Phase, Side};
+use crate::exchange::{Exchange, Phase, Side};
+use crate::hooks::{Hooks, inner_service};
 use crate::{RequestView, ResponseBody, ResponseFuture, authority, resend};
 
 /// [`Layer`] that makes one CLIENT span per request and tells the other side of it.
@@ -55,13 +55,10 @@ pub enum EndAt {
 #[derive(Clone)]
 struct Shared {
     instrumenter: Instrumenter<HttpClientOperation>,
-    skip: Option<Arc<Predicate>>,
     egress: Egress,
-    error_type: Option<ErrorType>,
+    hooks: Hooks,
     side: Side,
 }
-
-type Predicate = dyn Fn(&RequestView<'_>) -> bool + Send + Sync;
 
 // === impl HttpClientLayer ===
 
@@ -71,9 +68,7 @@ impl HttpClientLayer {
     pub fn new(tracer: &Tracer) -> Self {
         let instrumenter = Instrumenter::new(tracer, HttpClientOperation);
         let side = Side::ClientHead;
-        Self {
-            shared: Arc::new(Shared { instrumenter, skip: None, egress: Egress::default(), error_type: None, side }),
-        }
+        Self { shared: Arc::new(Shared { instrumenter, egress: Egress::default(), hooks: Hooks::default(), side }) }
     }
 
     /// Names the hosts that may read the context's baggage: exactly (`inventory`, `127.0.0.1`) or by suffix
@@ -86,7 +81,7 @@ impl HttpClientLayer {
     /// Makes no span for the requests that the predicate holds for. The context is propagated all the same.
     #[must_use]
     pub fn skip(self, predicate: impl Fn(&RequestView<'_>) -> bool + Send + Sync + 'static) -> Self {
-        self.with(|shared| shared.skip = Some(Arc::new(predicate)))
+        self.with(|shared| shared.hooks.set_skip(predicate))
     }
 
     /// When the span ends; by default at the response's head.
@@ -103,9 +98,7 @@ impl HttpClientLayer {
     /// What `error.type` errors of the type `E` get; nothing for what throughline calls them. Low cardinality, please.
     #[must_use]
     pub fn error_type<E: 'static>(self, name: impl Fn(&E) -> Option<&'static str> + Send + Sync + 'static) -> Self {
-        self.with(|shared| {
-            shared.error_type = Some(Arc::new(Box::new(move |error: &dyn Any| error.downcast_ref().and_then(&name))));
-        })
+        self.with(|shared| shared.hooks.set_error_type(name))
     }
 
     /// Wraps a service: [`Layer::layer`] without the trait in scope.
@@ -129,24 +122,7 @@ impl<S> Layer<S> for HttpClientLayer {
 
 // === impl HttpClient ===
 
-impl<S> HttpClient<S> {
-    /// The inner service.
-    #[must_use]
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The inner service.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The inner service.
-    #[must_use]
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
-}
+inner_service!(HttpClient);
 
 impl<S, B, R> Service<Request<B>> for HttpClient<S>
 where
@@ -179,12 +155,12 @@ impl Shared {
     #[inline]
     fn begin<B>(&self, request: &mut Request<B>) -> Option<Exchange> {
         let view = RequestView::new(request);
-        if self.skip.as_ref().is_some_and(|skip| skip(&view)) || !self.instrumenter.should_start_here() {
+        if self.hooks.skips(&view, self.instrumenter.tracer()) || !self.instrumenter.should_start_here() {
             self.pass_on(request);
             return None;
         }
         let span = self.instrumenter.start(&ClientRequest { request: view, resend_count: resend::next() });
-        let exchange = Exchange::new(self.side, span, view.method(), self.error_type.as_ref());
+        let exchange = Exchange::new(self.side, span, view.method(), self.hooks.error_type());
         self.inject(&exchange.context, request);
         Some(exchange)
     }

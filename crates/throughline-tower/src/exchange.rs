@@ -1,19 +1,13 @@
 //! One request and its response, as far as its span goes.
 
-use std::any::Any;
 use std::mem;
-use std::sync::Arc;
 
 use http::{Method, StatusCode, Version};
 use throughline_core::{Context, Operation as _, Span, SpanEnd};
 
 use crate::attributes::{HttpClientOperation, HttpServerOperation, ResponseView};
 use crate::error_type::error_type;
-
-/// What a user calls an error's type; nothing for what throughline calls it.
-///
-/// Behind one word: every request carries the place for it, few a value.
-pub(crate) type ErrorType = Arc<Box<dyn Fn(&dyn Any) -> Option<&'static str> + Send + Sync>>;
+use crate::hooks::ErrorType;
 
 /// The context to attach and the span to end, on their way from the call through the future into the body.
 pub(crate) struct Exchange {
@@ -107,7 +101,8 @@ impl Exchange {
 
     #[cold]
     pub(crate) fn fail<E: 'static>(&mut self, error: &E) {
-        let own = self.error_type.as_ref().and_then(|name| name(error));
+        let named = |name: &ErrorType| self.context.tracer()?.guarded(|| name(error))?;
+        let own = self.error_type.as_ref().and_then(named);
         self.end(SpanEnd::Failed, Some(own.unwrap_or_else(|| error_type(error))), None);
     }
 

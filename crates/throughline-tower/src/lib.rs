@@ -52,6 +52,7 @@ mod egress;
 mod error_type;
 mod exchange;
 mod future;
+mod hooks;
 mod request;
 mod resend;
 mod server;

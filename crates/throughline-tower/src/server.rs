@@ -1,6 +1,5 @@
 //! The server's layer.
 
-use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +13,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::attributes::{HttpServerOperation, ServerRequest, Sources};
-use crate::exchange::{ErrorType, Exchange, Phase, Side};
+use crate::exchange::{Exchange, Phase, Side};
+use crate::hooks::{Hooks, inner_service};
 use crate::{RequestView, ResponseBody, ResponseFuture};
 
 /// [`Layer`] that makes one SERVER span per request.
@@ -45,12 +45,9 @@ pub struct HttpServer<S> {
 #[derive(Clone)]
 struct Shared {
     instrumenter: Instrumenter<HttpServerOperation>,
-    skip: Option<Arc<Predicate>>,
     sources: Sources,
-    error_type: Option<ErrorType>,
+    hooks: Hooks,
 }
-
-type Predicate = dyn Fn(&RequestView<'_>) -> bool + Send + Sync;
 
 // === impl HttpServerLayer ===
 
@@ -59,7 +56,7 @@ impl HttpServerLayer {
     #[must_use]
     pub fn new(tracer: &Tracer) -> Self {
         let instrumenter = Instrumenter::new(tracer, HttpServerOperation);
-        Self { shared: Arc::new(Shared { instrumenter, skip: None, sources: Sources::default(), error_type: None }) }
+        Self { shared: Arc::new(Shared { instrumenter, sources: Sources::default(), hooks: Hooks::default() }) }
     }
 
     /// Makes no span for the requests that the predicate holds for. Their context is propagated all the same.
@@ -67,7 +64,7 @@ impl HttpServerLayer {
     /// The predicate is asked before anything is parsed.
     #[must_use]
     pub fn skip(self, predicate: impl Fn(&RequestView<'_>) -> bool + Send + Sync + 'static) -> Self {
-        self.with(|shared| shared.skip = Some(Arc::new(predicate)))
+        self.with(|shared| shared.hooks.set_skip(predicate))
     }
 
     /// Where the route template is found, such as `/users/{id}`; the path itself never becomes a name.
@@ -85,9 +82,7 @@ impl HttpServerLayer {
     /// What `error.type` errors of the type `E` get; nothing for what throughline calls them. Low cardinality, please.
     #[must_use]
     pub fn error_type<E: 'static>(self, name: impl Fn(&E) -> Option<&'static str> + Send + Sync + 'static) -> Self {
-        self.with(|shared| {
-            shared.error_type = Some(Arc::new(Box::new(move |error: &dyn Any| error.downcast_ref().and_then(&name))));
-        })
+        self.with(|shared| shared.hooks.set_error_type(name))
     }
 
     /// The connections are TLS: requests in origin form get `url.scheme` = `https`.
@@ -117,24 +112,7 @@ impl<S> Layer<S> for HttpServerLayer {
 
 // === impl HttpServer ===
 
-impl<S> HttpServer<S> {
-    /// The inner service.
-    #[must_use]
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The inner service.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The inner service.
-    #[must_use]
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
-}
+inner_service!(HttpServer);
 
 impl<S, B, R> Service<Request<B>> for HttpServer<S>
 where
@@ -166,13 +144,13 @@ where
 impl Shared {
     #[inline(never)]
     fn begin(&self, request: RequestView<'_>) -> Option<Exchange> {
-        if self.skip.as_ref().is_some_and(|skip| skip(&request)) || !self.instrumenter.should_start_here() {
+        if self.hooks.skips(&request, self.instrumenter.tracer()) || !self.instrumenter.should_start_here() {
             return self.pass_on(request);
         }
         let scan = HeaderScan::new(request.headers());
         let parent = self.instrumenter.tracer().propagator().extract_scanned(&scan);
         let span = self.instrumenter.start_remote(&parent, &ServerRequest::new(request, &scan, self.sources));
-        Some(Exchange::new(Side::Server, span, request.method(), self.error_type.as_ref()))
+        Some(Exchange::new(Side::Server, span, request.method(), self.hooks.error_type()))
     }
 
     /// No span; what came over the wire is propagated all the same, unless an outer layer has seen to it.

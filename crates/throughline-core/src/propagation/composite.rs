@@ -1,6 +1,7 @@
 //! Several formats as one propagator.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::carrier::Fields;
@@ -119,7 +120,7 @@ impl Composite {
             match format {
                 Format::TraceContext => TraceContext.read(carrier, &mut found),
                 Format::Baggage => W3cBaggage.read(carrier, &mut found),
-                Format::Custom(propagator) => found.merge(propagator.extract(carrier.carrier())),
+                Format::Custom(propagator) => found.merge(extract_guarded(&**propagator, carrier.carrier())),
             }
         }
         found
@@ -138,7 +139,10 @@ impl Composite {
             match format {
                 Format::TraceContext => TraceContext.inject_into(context, allow, carrier),
                 Format::Baggage => W3cBaggage.inject_into(context, allow, carrier),
-                Format::Custom(propagator) => propagator.inject(context, allow, carrier),
+                Format::Custom(propagator) => {
+                    // A format that panics has written what it has written; the request goes out all the same.
+                    let _ = catch_unwind(AssertUnwindSafe(|| propagator.inject(context, allow, carrier)));
+                }
             }
         }
     }
@@ -182,6 +186,12 @@ impl fmt::Debug for Format {
             Self::Custom(propagator) => f.debug_tuple("Custom").field(&propagator.fields()).finish(),
         }
     }
+}
+
+/// A format that panics has found nothing.
+fn extract_guarded<'a>(propagator: &dyn Propagator, carrier: &'a dyn Extractor) -> Extracted<'a> {
+    let found = catch_unwind(AssertUnwindSafe(|| propagator.extract(carrier)));
+    found.unwrap_or(Extracted { malformed: true, ..Extracted::NOTHING })
 }
 
 impl Injector for &mut dyn Injector {

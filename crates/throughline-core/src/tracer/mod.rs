@@ -137,9 +137,10 @@ impl Tracer {
         &self.0
     }
 
-    /// Calls other people's code; the application does not notice if that panics.
+    /// Calls a hook: other people's code inside an instrumentation. The application does not notice if it panics; that is
+    /// counted in [`Stats::hook_panics`].
     #[inline]
-    pub(crate) fn guarded<R>(&self, hook: impl FnOnce() -> R) -> Option<R> {
+    pub fn guarded<R>(&self, hook: impl FnOnce() -> R) -> Option<R> {
         match catch_unwind(AssertUnwindSafe(hook)) {
             Ok(result) => Some(result),
             Err(_) => {

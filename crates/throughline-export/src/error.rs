@@ -36,16 +36,17 @@ pub enum FlushError {
         /// Spans that were waiting or in export when it came.
         waiting: u64,
     },
-    /// The exporter failed between the call and its answer.
+    /// An exporter failed between the call and its answer.
     Exporter {
-        /// Spans that were lost by it.
-        lost: u64,
-        /// The last of its errors.
+        /// Spans that an exporter refused, panicked over or took too long for. Of several in one
+        /// [`Fanout`](crate::Fanout) the others may have taken them.
+        failed: u64,
+        /// The last error, which says whose it is.
         cause: Option<Arc<ExportError>>,
     },
 }
 
-/// A shutdown lost spans.
+/// A shutdown did not do all it should.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ShutdownError {
@@ -54,11 +55,12 @@ pub enum ShutdownError {
         /// Spans that had ended before the shutdown and were not exported.
         lost: u64,
     },
-    /// The exporter failed between the call and its end.
+    /// An exporter failed between the call and its end.
     Exporter {
-        /// Spans that were lost by it.
-        lost: u64,
-        /// The last of its errors.
+        /// Spans that an exporter refused, panicked over or took too long for. Of several in one
+        /// [`Fanout`](crate::Fanout) the others may have taken them.
+        failed: u64,
+        /// The last error, which says whose it is.
         cause: Option<Arc<ExportError>>,
     },
 }
@@ -98,7 +100,7 @@ impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut { waiting } => write!(f, "the deadline came with {waiting} spans not yet exported"),
-            Self::Exporter { lost, .. } => write!(f, "the exporter failed and {lost} spans were lost"),
+            Self::Exporter { failed, .. } => failed_on(f, *failed),
         }
     }
 }
@@ -118,7 +120,7 @@ impl fmt::Display for ShutdownError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut { lost } => write!(f, "the deadline came and {lost} spans were lost"),
-            Self::Exporter { lost, .. } => write!(f, "the exporter failed and {lost} spans were lost"),
+            Self::Exporter { failed, .. } => failed_on(f, *failed),
         }
     }
 }
@@ -141,11 +143,11 @@ impl Failure {
     }
 
     pub(crate) fn into_flush(self) -> FlushError {
-        FlushError::Exporter { lost: self.spans, cause: self.cause }
+        FlushError::Exporter { failed: self.spans, cause: self.cause }
     }
 
     pub(crate) fn into_shutdown(self) -> ShutdownError {
-        ShutdownError::Exporter { lost: self.spans, cause: self.cause }
+        ShutdownError::Exporter { failed: self.spans, cause: self.cause }
     }
 }
 
@@ -153,8 +155,16 @@ impl From<ShutdownError> for FlushError {
     /// What a flush says of which the pipeline was shut down meanwhile.
     fn from(error: ShutdownError) -> Self {
         match error {
-            ShutdownError::TimedOut { lost } => Self::Exporter { lost, cause: None },
-            ShutdownError::Exporter { lost, cause } => Self::Exporter { lost, cause },
+            ShutdownError::TimedOut { lost } => Self::Exporter { failed: lost, cause: None },
+            ShutdownError::Exporter { failed, cause } => Self::Exporter { failed, cause },
         }
+    }
+}
+
+fn failed_on(f: &mut fmt::Formatter<'_>, spans: u64) -> fmt::Result {
+    match spans {
+        0 => f.write_str("an exporter failed"),
+        1 => f.write_str("an exporter failed on 1 span"),
+        spans => write!(f, "an exporter failed on {spans} spans"),
     }
 }

@@ -58,6 +58,11 @@ pub trait Exporter: Send + 'static {
     /// The last call, after a last [`flush`](Self::flush). It does not come if the shutdown's deadline came first: then
     /// the exporter is dropped as soon as it returns.
     fn shutdown(&mut self) {}
+
+    /// What errors call it; by default the type. No secrets: it is printed.
+    fn name(&self) -> &str {
+        std::any::type_name::<Self>()
+    }
 }
 
 /// Finished spans of one service, lent to an [`Exporter`].
@@ -69,9 +74,11 @@ pub struct Batch<'a> {
     len: usize,
 }
 
-/// An exporter could not take a batch.
+/// An exporter could not take a batch. Its text says which exporter, its source why.
 #[derive(Debug)]
 pub struct ExportError {
+    /// Known once the error has left the exporter.
+    exporter: Option<Box<str>>,
     cause: Box<dyn Error + Send + Sync>,
     panics: u32,
 }
@@ -93,6 +100,10 @@ impl Exporter for Box<dyn Exporter> {
 
     fn shutdown(&mut self) {
         (**self).shutdown();
+    }
+
+    fn name(&self) -> &str {
+        (**self).name()
     }
 }
 
@@ -146,12 +157,18 @@ impl fmt::Debug for Batch<'_> {
 impl ExportError {
     /// An error of this cause.
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { cause: cause.into(), panics: 0 }
+        Self { exporter: None, cause: cause.into(), panics: 0 }
     }
 
     /// The error of an exporter that panicked.
     pub(crate) fn panicked() -> Self {
-        Self { cause: "the exporter panicked".into(), panics: 1 }
+        Self { exporter: None, cause: "it panicked".into(), panics: 1 }
+    }
+
+    /// The exporter of this name failed, unless it is already known which one.
+    pub(crate) fn of(mut self, name: &str) -> Self {
+        self.exporter.get_or_insert_with(|| name.into());
+        self
     }
 
     pub(crate) fn with_panics_of(self, other: &Self) -> Self {
@@ -166,7 +183,7 @@ impl ExportError {
 
 impl fmt::Display for ExportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("spans could not be exported")
+        write!(f, "{} failed", self.exporter.as_deref().unwrap_or("an exporter"))
     }
 }
 

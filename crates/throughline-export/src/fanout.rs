@@ -11,7 +11,8 @@ use crate::{Batch, ExportError, Exporter};
 /// One that fails or panics does not keep the others from getting it; after three panics in a row it is put aside. One
 /// that is slow or hangs delays the others: give it a [`Pipeline`](crate::Pipeline) of its own.
 ///
-/// A batch that any of them refused counts as failed, with the first one's error.
+/// A batch that any of them refused counts as failed, though the others have it, with the error of the first that did; the
+/// error says which.
 ///
 /// ```
 /// use throughline_export::{Fanout, JsonLines, Waterfall};
@@ -71,6 +72,10 @@ impl Exporter for Fanout {
     fn shutdown(&mut self) {
         // There is nobody left to tell.
         let _ = self.each(Guarded::shutdown);
+    }
+
+    fn name(&self) -> &str {
+        "fanout"
     }
 }
 

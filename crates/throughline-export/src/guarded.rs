@@ -25,38 +25,55 @@ impl Guarded {
     }
 
     pub(crate) fn export(&mut self, batch: &Batch<'_>) -> Result<(), ExportError> {
-        let result = self.call(|exporter| exporter.export(batch))?;
+        let result = self.call(|exporter| Ok(exporter.export(batch)))?;
         self.panics = 0;
-        result
+        result.map_err(|error| self.named(error))
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), ExportError> {
-        self.call(Exporter::flush)?
+        self.call(Exporter::flush)
     }
 
     pub(crate) fn tick(&mut self, now: Instant) -> Result<Option<Duration>, ExportError> {
-        if self.is_gone() { Ok(None) } else { self.call(|exporter| exporter.tick(now)) }
+        if self.is_gone() { Ok(None) } else { self.call(|exporter| Ok(exporter.tick(now))) }
     }
 
     /// The last call; the exporter is dropped with it.
     pub(crate) fn shutdown(&mut self) -> Result<(), ExportError> {
-        let done = self.call(Exporter::shutdown);
+        let done = self.call(|exporter| {
+            exporter.shutdown();
+            Ok(())
+        });
         self.drop_exporter().and(done)
     }
 
-    fn call<R>(&mut self, call: impl FnOnce(&mut dyn Exporter) -> R) -> Result<R, ExportError> {
-        let Some(exporter) = &mut self.exporter else { return Err(ExportError::new("the exporter was put aside")) };
+    fn call<R>(&mut self, call: impl FnOnce(&mut dyn Exporter) -> Result<R, ExportError>) -> Result<R, ExportError> {
+        let Some(exporter) = &mut self.exporter else { return Err(ExportError::new("it was put aside")) };
         let result = catch_unwind(AssertUnwindSafe(|| call(&mut **exporter)));
-        match result {
-            Ok(result) => Ok(result),
+        let error = match result {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(error)) => self.named(error),
             Err(_) => {
+                let error = self.named(ExportError::panicked());
                 self.panics += 1;
                 if self.panics >= MOST_PANICS {
                     // What panics all the time may also panic when it is dropped.
                     let _ = self.drop_exporter();
                 }
-                Err(ExportError::panicked())
+                error
             }
+        };
+        Err(error)
+    }
+
+    /// Says whose error it is. A name may panic, too, and is then not known.
+    fn named(&self, error: ExportError) -> ExportError {
+        let name = self.exporter.as_deref().map(|exporter| {
+            catch_unwind(AssertUnwindSafe(|| exporter.name().to_owned())).unwrap_or_else(|_| "an exporter".to_owned())
+        });
+        match name {
+            Some(name) => error.of(&name),
+            None => error,
         }
     }
 

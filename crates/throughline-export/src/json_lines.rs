@@ -83,6 +83,10 @@ impl<W: Write + Send + 'static> Exporter for JsonLines<W> {
     fn flush(&mut self) -> Result<(), ExportError> {
         lock(&self.0).writer.flush().map_err(ExportError::new)
     }
+
+    fn name(&self) -> &str {
+        "JSON lines"
+    }
 }
 
 impl<W> Clone for JsonLines<W> {

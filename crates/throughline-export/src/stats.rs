@@ -9,9 +9,10 @@
 pub struct PipelineStats {
     /// Spans in the queue and in the batches that are being exported.
     pub waiting: u64,
-    /// Spans that the exporter took.
+    /// Spans that the exporter took; of several in a [`Fanout`](crate::Fanout), all of them.
     pub exported: u64,
-    /// Spans that the exporter refused, or panicked over.
+    /// Spans that the exporter refused, or panicked over; of several in a [`Fanout`](crate::Fanout), at least one, while
+    /// the others may have taken them.
     pub failed: u64,
     /// Spans that were dropped because the queue held as many as it may.
     pub dropped_queue_full: u64,

@@ -1,5 +1,6 @@
 //! The thread that exports.
 
+use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -130,11 +131,8 @@ fn say(diagnostic: &Diagnostic, message: String) {
 }
 
 fn describe(error: &ExportError) -> String {
-    use std::error::Error as _;
-    match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
+    let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn after(now: Instant, delay: Duration) -> Instant {

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use throughline_core::{SpanEnd, Tracer};
-use throughline_export::{Batch, ExportError, Fanout, FlushError, PipelineStats, ShutdownError};
+use throughline_export::{Batch, ExportError, Exporter, Fanout, FlushError, PipelineStats, ShutdownError};
 
 use common::{By, Held, LONG, Memory, SHORT, end, end_many, quiet, tracer};
 
@@ -31,9 +31,10 @@ fn a_failed_batch_is_counted_and_flush_says_why() {
     let tracer = tracer(&pipeline);
     end_many(&tracer, 3);
     let error = pipeline.flush(LONG).wait().unwrap_err();
-    assert!(matches!(error, FlushError::Exporter { lost: 3, .. }), "{error:?}");
-    assert_eq!(error.to_string(), "the exporter failed and 3 spans were lost");
+    assert!(matches!(error, FlushError::Exporter { failed: 3, .. }), "{error:?}");
+    assert_eq!(error.to_string(), "an exporter failed on 3 spans");
     let cause = error.source().unwrap();
+    assert_eq!(cause.to_string(), "the test's own failed", "that says which");
     assert_eq!(cause.source().unwrap().to_string(), "connection refused");
 
     // An old failure is nobody else's.
@@ -50,7 +51,7 @@ fn a_shutdown_says_that_its_last_batch_failed() {
     end_many(&tracer(&pipeline), 3);
     for _ in 0..2 {
         let error = pipeline.shutdown(LONG).wait().unwrap_err();
-        assert!(matches!(error, ShutdownError::Exporter { lost: 3, .. }), "{error:?}");
+        assert!(matches!(error, ShutdownError::Exporter { failed: 3, .. }), "{error:?}");
     }
 }
 
@@ -220,7 +221,7 @@ fn a_batch_that_hangs_is_counted_as_lost_after_the_export_timeout_and_what_it_sa
     let stats = pipeline.stats();
     assert_eq!((stats.dropped_timed_out, stats.waiting), (4, 2));
     held.let_go();
-    assert!(matches!(flush.wait(), Err(FlushError::Exporter { lost: 4, .. })));
+    assert!(matches!(flush.wait(), Err(FlushError::Exporter { failed: 4, .. })));
     assert_eq!(held.hangs(), 2);
     drop(held);
     let _ = pipeline.shutdown(LONG).wait();
@@ -274,6 +275,46 @@ fn spans_are_counted_once_when_a_shutdown_gives_up_in_the_middle() {
         let stats = pipeline.stats();
         assert_eq!((sum(&stats), stats.waiting), (1200, 0), "{stats:?}");
     }
+}
+
+/// What one exporter of several refused is not lost: another took it.
+#[test]
+fn a_fanout_says_who_failed_and_counts_what_anyone_refused() {
+    let memory = Memory::default();
+    let fanout = Fanout::new().and(memory.clone()).and(By(|_: &Batch<'_>| Err(ExportError::new("refused"))));
+    let pipeline = quiet(fanout).build().unwrap();
+    end_many(&tracer(&pipeline), 2);
+    let error = pipeline.shutdown(LONG).wait().unwrap_err();
+    assert!(matches!(error, ShutdownError::Exporter { failed: 2, .. }), "{error:?}");
+    assert_eq!(chain(&error), "an exporter failed on 2 spans: the test's own failed: refused");
+    assert_eq!((pipeline.stats().failed, pipeline.stats().exported, memory.names().len()), (2, 0, 2));
+}
+
+#[test]
+fn a_panic_says_whose_it_was_even_if_the_name_panics_too() {
+    struct Nameless;
+    impl Exporter for Nameless {
+        fn export(&mut self, _: &Batch<'_>) -> Result<(), ExportError> {
+            panic!("always");
+        }
+
+        fn name(&self) -> &str {
+            panic!("no name");
+        }
+    }
+    for (fanout, said) in [
+        (Fanout::new().and(By(|_: &Batch<'_>| panic!("always"))), "the test's own failed: it panicked"),
+        (Fanout::new().and(Nameless), "an exporter failed: it panicked"),
+    ] {
+        let pipeline = quiet(fanout).build().unwrap();
+        end(&tracer(&pipeline), "span");
+        let error = pipeline.shutdown(LONG).wait().unwrap_err();
+        assert_eq!(chain(&error), format!("an exporter failed on 1 span: {said}"));
+    }
+}
+
+fn chain(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {}", chain(source)))
 }
 
 #[test]

@@ -190,7 +190,7 @@ fn a_broken_pipe_fails_the_batch_and_tears_no_later_line() {
     let tracer = common::tracer(&pipeline);
     end(&tracer, "torn");
     let error = pipeline.flush(LONG).wait().unwrap_err();
-    assert!(matches!(error, throughline_export::FlushError::Exporter { lost: 1, .. }), "{error:?}");
+    assert!(matches!(error, throughline_export::FlushError::Exporter { failed: 1, .. }), "{error:?}");
     pipe.0.lock().unwrap().1 = 10_000;
     end(&tracer, "whole");
     end(&tracer, "whole");

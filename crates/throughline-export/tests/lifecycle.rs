@@ -140,7 +140,7 @@ fn a_shutdown_with_a_hung_exporter_returns_at_its_deadline_and_counts_what_is_lo
     assert!(before.elapsed() >= SHORT);
     assert!(matches!(error, ShutdownError::TimedOut { lost: 5 }), "{error:?}");
     assert_eq!(error.to_string(), "the deadline came and 5 spans were lost");
-    assert!(matches!(flush.wait(), Err(FlushError::Exporter { lost: 5, .. })));
+    assert!(matches!(flush.wait(), Err(FlushError::Exporter { failed: 5, .. })));
 
     // What the exporter says when it comes back changes nothing.
     drop(held);

@@ -1,6 +1,8 @@
 //! Any OpenTelemetry span exporter as ours.
 
+use std::borrow::Cow;
 use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{any, fmt, io, thread};
 
@@ -38,11 +40,19 @@ pub struct OtelExporter<E: SpanExporter + 'static> {
     live: Option<Live<E>>,
     resource: Option<Resource>,
     timeout: Duration,
+    name: Cow<'static, str>,
+    reason: Reason,
 }
 
 /// A foreign exporter could not be built.
 #[derive(Debug)]
-pub struct BuildError(Box<dyn Error + Send + Sync>);
+pub struct BuildError(BoxError);
+
+/// Why the last call failed, as somebody below the foreign exporter knows it; the exporter itself may keep it back.
+#[derive(Clone, Default)]
+pub(crate) struct Reason(Arc<Mutex<Option<BoxError>>>);
+
+type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The order matters: the exporter goes before the runtime that it was built on.
 struct Live<E> {
@@ -63,7 +73,7 @@ impl<E: SpanExporter + 'static> OtelExporter<E> {
     pub fn new<B, C>(build: B) -> Result<Self, BuildError>
     where
         B: FnOnce() -> Result<E, C> + Send + 'static,
-        C: Into<Box<dyn Error + Send + Sync>>,
+        C: Into<BoxError>,
     {
         let built = thread::Builder::new().name("throughline-otel-build".to_owned()).spawn(move || {
             let worker = Worker::new()?;
@@ -73,7 +83,8 @@ impl<E: SpanExporter + 'static> OtelExporter<E> {
         match built.map_err(BuildError::new)?.join() {
             Ok(live) => {
                 let live = live.map_err(BuildError)?;
-                Ok(Self { live: Some(live), resource: None, timeout: DEFAULT_TIMEOUT })
+                let name = any::type_name::<E>().into();
+                Ok(Self { live: Some(live), resource: None, timeout: DEFAULT_TIMEOUT, name, reason: Reason::default() })
             }
             Err(_) => Err(BuildError::new("it panicked")),
         }
@@ -83,6 +94,19 @@ impl<E: SpanExporter + 'static> OtelExporter<E> {
     /// cannot be given up: a blocking exporter has a limit of its own.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// What errors call it; by default the foreign exporter's type. No secrets: it is printed.
+    pub fn named(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Where to look for the reason when an export fails.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn reason(mut self, reason: Reason) -> Self {
+        self.reason = reason;
         self
     }
 }
@@ -97,7 +121,9 @@ impl<E: SpanExporter + 'static> Exporter for OtelExporter<E> {
         }
         let spans = convert::batch(batch);
         match live.worker.block_on(live.exporter.export(spans), self.timeout) {
-            Some(result) => result.map_err(ExportError::new),
+            Some(result) => {
+                result.map_err(|error| self.reason.take().map_or_else(|| ExportError::new(error), ExportError::new))
+            }
             None => {
                 let message = format!("no answer within {:?}", self.timeout);
                 Err(ExportError::new(io::Error::new(io::ErrorKind::TimedOut, message)))
@@ -116,6 +142,10 @@ impl<E: SpanExporter + 'static> Exporter for OtelExporter<E> {
             let _ = live.worker.enter(|| live.exporter.shutdown());
             live.close();
         }
+    }
+
+    fn name(&self) -> &str {
+        &self.name
     }
 }
 
@@ -137,6 +167,7 @@ impl<E: SpanExporter + 'static> fmt::Debug for OtelExporter<E> {
         // Exporters print what they were configured with, header values included.
         f.debug_struct("OtelExporter")
             .field("exporter", &any::type_name::<E>())
+            .field("name", &self.name)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
@@ -151,10 +182,23 @@ impl<E> Live<E> {
     }
 }
 
+// === impl Reason ===
+
+impl Reason {
+    #[cfg(feature = "otlp")]
+    pub(crate) fn set(&self, reason: Option<BoxError>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    fn take(&self) -> Option<BoxError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 // === impl BuildError ===
 
 impl BuildError {
-    pub(crate) fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub(crate) fn new(cause: impl Into<BoxError>) -> Self {
         Self(cause.into())
     }
 }

@@ -92,7 +92,9 @@ fn says_so_if_the_collector_is_not_there_and_draws_all_the_same() {
     // A port that only a superuser could open.
     let (status, out, errors) = run(shop().env(ENDPOINT, "http://127.0.0.1:1"));
     assert_eq!(status, 1, "{out}");
-    assert!(errors.starts_with("shop: driver: ") && errors.lines().count() == 1, "{errors}");
+    let start = "shop: driver: an exporter failed on 20 spans: OTLP to 127.0.0.1:1 failed: ";
+    assert!(errors.starts_with(start) && errors.contains("onnection refused"), "{errors}");
+    assert_eq!(errors.lines().count(), 1, "{errors}");
     assert_eq!(out.lines().filter(|line| line.starts_with("trace ")).count(), 11, "{out}");
 }
 

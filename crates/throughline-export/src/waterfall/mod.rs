@@ -255,6 +255,10 @@ impl Exporter for WaterfallExporter {
     fn shutdown(&mut self) {
         self.close();
     }
+
+    fn name(&self) -> &str {
+        "waterfall"
+    }
 }
 
 impl Drop for WaterfallExporter {

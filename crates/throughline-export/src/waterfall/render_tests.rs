@@ -296,7 +296,10 @@ fn the_deepest_row_keeps_its_connector() {
         let drawn = render(&trace, &plain(width));
         for row in drawn.lines().skip(2) {
             let name = row.trim_start().strip_prefix("└─ ").or_else(|| row.trim_start().strip_prefix("⋯ "));
-            assert!(name.is_some_and(|name| name.starts_with("GET /…") || name.starts_with("GET /o")), "{width}: {row}");
+            assert!(
+                name.is_some_and(|name| name.starts_with("GET /…") || name.starts_with("GET /o")),
+                "{width}: {row}"
+            );
         }
     }
 }

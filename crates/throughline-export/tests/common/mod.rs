@@ -57,6 +57,10 @@ impl<F: FnMut(&Batch<'_>) -> Result<(), ExportError> + Send + 'static> Exporter 
     fn export(&mut self, batch: &Batch<'_>) -> Result<(), ExportError> {
         (self.0)(batch)
     }
+
+    fn name(&self) -> &str {
+        "the test's own"
+    }
 }
 
 /// The test's end of an exporter that hangs in each export until it is let go.

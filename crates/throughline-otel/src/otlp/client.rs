@@ -1,6 +1,5 @@
 //! The HTTP client below `opentelemetry-otlp`.
 
-use std::error::Error;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -13,18 +12,20 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse
 use prost::Message;
 use throughline_core::Diagnostic;
 
-use super::{InvalidVariable, Names, OtlpConfig, WithoutQuery, tls};
+use super::{InvalidVariable, Names, OtlpConfig, tls};
+use crate::exporter::Reason;
 
-/// Sends with exactly the headers that were configured, and says why it could not.
+/// Sends with exactly the headers that were configured, and says why it could not: `opentelemetry-otlp` does not.
 pub(super) struct Client {
     inner: Box<dyn HttpClient>,
     headers: HeaderMap,
+    reason: Reason,
 }
 
 // === impl Client ===
 
 impl Client {
-    pub(super) fn new(config: OtlpConfig) -> Result<Self, InvalidVariable> {
+    pub(super) fn new(config: OtlpConfig, reason: Reason) -> Result<Self, InvalidVariable> {
         let inner: Box<dyn HttpClient> = if config.endpoint.scheme() == Some(&Scheme::HTTPS) {
             let tls = tls::config(&config)?;
             let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().build();
@@ -32,7 +33,7 @@ impl Client {
         } else {
             Box::new(HyperClient::with_default_connector(config.timeout, None))
         };
-        Ok(Self { inner, headers: config.headers })
+        Ok(Self { inner, headers: config.headers, reason })
     }
 
     /// The request's own headers and ours; others come from variables that `opentelemetry-otlp` read by itself.
@@ -55,15 +56,21 @@ impl Client {
 impl HttpClient for Client {
     async fn send_bytes(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         self.replace_headers(request.headers_mut());
-        let uri = request.uri().clone();
-        let response = self.inner.send_bytes(request).await.inspect_err(|error| {
-            // `opentelemetry-otlp` keeps the reason to itself.
-            UNREACHABLE.warn(|| format!("spans could not be sent to {}: {}", WithoutQuery(&uri), chain(&**error)));
-        })?;
-        if response.status().is_success() {
-            warn_of_refusals(response.body());
+        self.reason.set(None);
+        match self.inner.send_bytes(request).await {
+            Ok(response) => {
+                if response.status().is_success() {
+                    warn_of_refusals(response.body());
+                } else {
+                    self.reason.set(Some(format!("the collector answered {}", response.status()).into()));
+                }
+                Ok(response)
+            }
+            Err(error) => {
+                self.reason.set(Some(error));
+                Err("the reason is kept elsewhere".into())
+            }
         }
-        Ok(response)
     }
 }
 
@@ -82,18 +89,6 @@ fn warn_of_refusals(body: &Bytes) {
     }
 }
 
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
-
-static UNREACHABLE: Diagnostic = Diagnostic::new();
 static REFUSED: Diagnostic = Diagnostic::new();
 
 const PRODUCT: &str = concat!("throughline/", env!("CARGO_PKG_VERSION"));

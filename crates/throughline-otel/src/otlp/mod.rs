@@ -11,6 +11,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use opentelemetry_otlp::{Compression, Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 
+use crate::exporter::Reason;
 use crate::{BuildError, OtelExporter};
 
 /// OTLP over HTTP/protobuf: where to, with which headers, for how long.
@@ -47,8 +48,8 @@ use crate::{BuildError, OtelExporter};
 /// # What it does with failures
 ///
 /// Answers 429, 502, 503 and 504 and broken connections are retried up to three times with growing pauses, as long as
-/// the timeout allows; `Retry-After` is honoured. What then still fails is an error of that batch. Why, and how many spans
-/// a collector refused, is said at most once a minute (target `throughline`). Proxies are not supported, nor is following
+/// the timeout allows; `Retry-After` is honoured. What then still fails is an error of that batch, which names the host and
+/// the reason. How many spans of a batch a collector refused is said at most once a minute (target `throughline`). Proxies are not supported, nor is following
 /// a redirect.
 #[derive(Clone)]
 pub struct OtlpConfig {
@@ -142,10 +143,14 @@ impl OtlpConfig {
     /// A certificate or key cannot be read, or there are no threads left.
     pub fn exporter(self) -> Result<OtlpExporter, BuildError> {
         let timeout = self.timeout.saturating_add(GRACE);
-        OtelExporter::new(move || self.build()).map(|exporter| exporter.timeout(timeout))
+        let name = format!("OTLP to {}", host(&self.endpoint));
+        let reason = Reason::default();
+        let below = reason.clone();
+        let exporter = OtelExporter::new(move || self.build(below))?;
+        Ok(exporter.timeout(timeout).named(name).reason(reason))
     }
 
-    fn build(self) -> Result<SpanExporter, Box<dyn std::error::Error + Send + Sync>> {
+    fn build(self, reason: Reason) -> Result<SpanExporter, Box<dyn std::error::Error + Send + Sync>> {
         // The builder reads the environment for whatever it is not given. Headers it would even mix: ours are set by
         // the client, which takes out all others.
         let builder = SpanExporter::builder()
@@ -154,7 +159,7 @@ impl OtlpConfig {
             .with_endpoint(self.endpoint.to_string())
             .with_timeout(self.timeout);
         let builder = if self.gzip { builder.with_compression(Compression::Gzip) } else { builder };
-        Ok(builder.with_http_client(client::Client::new(self)?).build()?)
+        Ok(builder.with_http_client(client::Client::new(self, reason)?).build()?)
     }
 }
 
@@ -237,6 +242,12 @@ impl fmt::Debug for WithoutQuery<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// Host and port, and nothing else: paths and queries may hold keys.
+fn host(url: &Uri) -> String {
+    let host = url.host().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// A header that nobody prints, compresses or logs.

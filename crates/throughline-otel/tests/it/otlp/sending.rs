@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use prost::Message;
 use throughline_core::{Context, Resource, SpanContext, SpanEnd, SpanKind, Tracer};
-use throughline_export::{Batch, ExportError, Exporter};
+use throughline_export::{Batch, ExportError, Exporter, Fanout, JsonLines, Pipeline};
 use throughline_otel::{OtlpConfig, OtlpExporter};
 
 use super::collector::Collector;
@@ -123,6 +123,26 @@ fn refused_spans_of_a_batch_that_was_taken_are_no_error() {
     let collector = Collector::answering(vec![("200 OK", body)]);
     let mut exporter = config(&format!("http://{}", collector.address), &[]).exporter().unwrap();
     export(&mut exporter).unwrap();
+}
+
+/// Whoever reads the error wants to know where nobody was, and nobody is to know the key in the URL.
+#[test]
+fn an_error_names_the_host_and_the_reason_and_no_secret() {
+    // A port that only a superuser could open.
+    let config = OtlpConfig::default().endpoint("http://127.0.0.1:1/secret/path?key=secret").unwrap();
+    let exporter = config.timeout(Duration::from_secs(1)).exporter().unwrap();
+    let pipeline = Pipeline::builder(Fanout::new().and(JsonLines::new(Vec::new())).and(exporter)).build().unwrap();
+    let tracer = Tracer::builder().sink(pipeline.sink()).build();
+    tracer.span("one").start().end(SpanEnd::Completed);
+    let error = chain(&pipeline.shutdown(Duration::from_secs(30)).wait().unwrap_err());
+    assert!(error.starts_with("an exporter failed on 1 span: OTLP to 127.0.0.1:1 failed: "), "{error}");
+    assert!(error.contains("onnection refused") && !error.contains("secret"), "{error}");
+
+    let collector = Collector::answering(vec![("401 Unauthorized", Vec::new())]);
+    let mut exporter = self::config(&format!("http://{}", collector.address), &[]).exporter().unwrap();
+    assert_eq!(exporter.name(), format!("OTLP to {}", collector.address));
+    let error = chain(&export(&mut exporter).unwrap_err());
+    assert_eq!(error, "an exporter failed: the collector answered 401 Unauthorized");
 }
 
 #[test]

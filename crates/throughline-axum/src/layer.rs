@@ -115,8 +115,9 @@ where
         response.map_ok(|(response, watch)| match watch {
             None => response,
             // What axum's error wraps has a name, axum's error has none.
-            watch @ Some(_) => response
-                .map(|body| Body::new(ResponseBody::watched(body.map_err(axum::Error::into_inner), watch))),
+            watch @ Some(_) => {
+                response.map(|body| Body::new(ResponseBody::watched(body.map_err(axum::Error::into_inner), watch)))
+            }
         })
     }
 }

@@ -1,10 +1,13 @@
 //! How a configuration can be wrong.
 
+use std::error::Error as _;
+use std::fmt;
+
 /// A [`Telemetry`](crate::Telemetry) could not be set up.
 ///
 /// The text is one message for whoever operates the service: it names the variable and says what is accepted. Values of
-/// headers are never in it.
-#[derive(Debug, thiserror::Error)]
+/// headers are never in it. `Debug` prints the same message, with its causes: a `main` that returns the error shows it so.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// A variable has a value that cannot be used.
@@ -57,6 +60,18 @@ impl ConfigError {
             Some(invalid) => Self::variable(invalid.variable(), invalid.problem()),
             None => Self::Exporter(error.into()),
         }
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        let mut next = self.source();
+        while let Some(cause) = next {
+            write!(f, ": {cause}")?;
+            next = cause.source();
+        }
+        Ok(())
     }
 }
 

@@ -57,6 +57,16 @@ async fn are_wrapped_only_if_there_is_something_to_watch() {
     }
 }
 
+/// A box around a box would show: axum wraps errors in its own once per box.
+#[tokio::test]
+async fn are_not_boxed_anew_if_there_is_nothing_to_watch() {
+    let (tracer, _) = tracer_with(|tracer| tracer.sampler(AlwaysOff));
+    let body = streamed().error(BoxError::from(io::Error::from(io::ErrorKind::ConnectionReset))).exact_size();
+    let mut response = respond(HttpServerLayer::new(&tracer), body).await;
+    let error = response.body_mut().collect().await.unwrap_err();
+    assert!(error.into_inner().is::<io::Error>(), "one box, one wrapper");
+}
+
 #[tokio::test]
 async fn are_forwarded_in_all_they_say() {
     let (tracer, spans) = tracer();

@@ -6,10 +6,10 @@ mod common;
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use throughline_core::{Context, FinishedSpan, Resource, SpanBuffer, SpanEnd, SpanKind, SpanSink, Tracer};
-use throughline_export::{Batch, Exporter, Pipeline, Waterfall};
+use throughline_export::{Batch, Exporter, Pipeline, Waterfall, WaterfallExporter};
 
 use common::{LONG, quiet};
 
@@ -107,18 +107,66 @@ fn everything_can_be_drawn_by_hand() {
     assert_eq!(waterfall.dropped(), 0);
 }
 
+#[derive(Default)]
+struct Sink(Mutex<SpanBuffer>);
+
+impl SpanSink for Sink {
+    fn on_end(&self, span: &FinishedSpan<'_>) {
+        self.0.lock().unwrap().push(span);
+    }
+}
+
+/// The exporters are driven by hand: while one's neighbour in its fanout is slow, the rest of the trace waits behind it.
+#[test]
+fn a_slow_exporter_beside_the_waterfall_does_not_tear_the_tree() {
+    let screen = Screen::default();
+    let waterfall = Waterfall::to(screen.clone());
+    let sink = Arc::new(Sink::default());
+    let tracer = Tracer::builder().sink(Arc::clone(&sink)).build();
+    let shop = Resource::new("shop");
+    let export = |exporter: &mut WaterfallExporter| {
+        let mut spans = sink.0.lock().unwrap();
+        exporter.export(&Batch::new(&spans, &shop)).unwrap();
+        spans.clear();
+    };
+    let (mut slow, mut quick) = (waterfall.exporter(), waterfall.exporter());
+    let root = tracer.span("root").root().start();
+    let late = tracer.span("late").parent(&root.context()).start();
+    root.end(SpanEnd::Completed);
+    export(&mut slow);
+    late.end(SpanEnd::Completed);
+
+    let mut now = Instant::now() + Duration::from_secs(1);
+    quick.tick(now);
+    slow.tick(now);
+    assert_eq!(screen.text(), "", "the quiet time has passed, but in an export");
+    export(&mut slow);
+    slow.tick(now);
+    now += Duration::from_secs(1);
+    quick.tick(now);
+    let text = screen.text();
+    assert!(text.matches("trace ").count() == 1 && text.contains("2 spans"), "{text}");
+}
+
+#[test]
+fn an_exporter_that_is_dropped_in_an_export_holds_nothing_back() {
+    let screen = Screen::default();
+    let waterfall = Waterfall::to(screen.clone());
+    let sink = Arc::new(Sink::default());
+    common::end(&Tracer::builder().sink(Arc::clone(&sink)).build(), "left");
+    let (mut first, mut second) = (waterfall.exporter(), waterfall.exporter());
+    first.export(&Batch::new(&sink.0.lock().unwrap(), &Resource::new("shop"))).unwrap();
+    drop(first);
+    second.tick(Instant::now() + Duration::from_secs(1));
+    assert!(screen.text().contains("\nleft"), "{}", screen.text());
+}
+
 /// The exporters are driven by hand: nobody flushes them.
 #[test]
 fn the_last_exporter_that_goes_draws_what_is_left() {
-    struct Sink(Mutex<SpanBuffer>);
-    impl SpanSink for Sink {
-        fn on_end(&self, span: &FinishedSpan<'_>) {
-            self.0.lock().unwrap().push(span);
-        }
-    }
     let screen = Screen::default();
     let waterfall = Waterfall::to(screen.clone());
-    let sink = Arc::new(Sink(Mutex::default()));
+    let sink = Arc::new(Sink::default());
     common::end(&Tracer::builder().sink(Arc::clone(&sink)).build(), "left");
     let (mut first, second) = (waterfall.exporter(), waterfall.exporter());
     first.export(&Batch::new(&sink.0.lock().unwrap(), &Resource::new("shop"))).unwrap();

@@ -34,8 +34,9 @@ use crate::{Batch, ExportError, Exporter, lock};
 ///
 /// A trace is drawn when its root has ended and nothing of it arrived for 300 ms. The root is a span without a parent, or one
 /// whose parent is remote and not among the spans: then the trace began elsewhere. While several exporters share the
-/// waterfall, that parent may still come, and the trace waits for 3 s instead. What arrives after that is drawn as a
-/// continuation. A flush draws everything, unless others share the waterfall and may hold parts of it; the last exporter
+/// waterfall, that parent may still come, and the trace waits for 3 s instead. While a pipeline is in the middle of an
+/// export, what has ended meanwhile waits behind it, so that time does not count, but for no more than 3 s either: in a
+/// [`Fanout`](crate::Fanout), put the waterfall before what is slow. What arrives later is drawn as a continuation. A flush draws everything, unless others share the waterfall and may hold parts of it; the last exporter
 /// that is shut down draws all that is left. What is drawn at the same time is ordered by the time at which it started.
 ///
 /// ```
@@ -76,6 +77,8 @@ pub struct WaterfallBuilder {
 pub struct WaterfallExporter {
     waterfall: Waterfall,
     open: bool,
+    /// From the first batch of the pipeline's cycle to its end: others in the same fanout may take their time meanwhile.
+    in_export: bool,
 }
 
 struct State {
@@ -123,7 +126,7 @@ impl Waterfall {
     #[must_use]
     pub fn exporter(&self) -> WaterfallExporter {
         lock(&self.0).exporters += 1;
-        WaterfallExporter { waterfall: self.clone(), open: true }
+        WaterfallExporter { waterfall: self.clone(), open: true, in_export: false }
     }
 
     /// Draws everything that has arrived, complete or not.
@@ -219,6 +222,9 @@ impl WaterfallExporter {
         if std::mem::take(&mut self.open) {
             let mut state = lock(&self.waterfall.0);
             state.exporters -= 1;
+            if std::mem::take(&mut self.in_export) {
+                state.store.resume(Instant::now());
+            }
             if state.exporters == 0 {
                 // Nobody is left to be told.
                 let _ = state.draw_all();
@@ -231,6 +237,9 @@ impl Exporter for WaterfallExporter {
     fn export(&mut self, batch: &Batch<'_>) -> Result<(), ExportError> {
         let now = Instant::now();
         let mut state = lock(&self.waterfall.0);
+        if !std::mem::replace(&mut self.in_export, true) {
+            state.store.pause(now);
+        }
         for span in batch.spans() {
             state.store.add(span.to_data(), now);
         }
@@ -245,6 +254,9 @@ impl Exporter for WaterfallExporter {
     fn tick(&mut self, now: Instant) -> Option<Duration> {
         let mut state = lock(&self.waterfall.0);
         let shared = state.exporters > 1;
+        if std::mem::take(&mut self.in_export) {
+            state.store.resume(now);
+        }
         while let Some(drawing) = state.store.due(now, shared) {
             // A terminal that is gone is no reason to keep the spans.
             let _ = state.draw(&drawing);

@@ -18,6 +18,7 @@ pub(crate) struct Store {
     bytes: usize,
     /// The latest that were drawn, and when they began.
     drawn: VecDeque<(TraceId, SystemTime)>,
+    pauses: Pauses,
     dropped: u64,
     mentioned: u64,
 }
@@ -31,6 +32,14 @@ pub(crate) struct Drawing {
     pub(crate) dropped: u64,
 }
 
+/// The time in which at least one exporter was paused.
+#[derive(Clone, Copy, Default)]
+struct Pauses {
+    exporters: usize,
+    since: Option<Instant>,
+    past: Duration,
+}
+
 struct Trace {
     id: TraceId,
     spans: Vec<SpanData>,
@@ -38,6 +47,8 @@ struct Trace {
     /// The earliest start of its spans.
     began: SystemTime,
     last: Instant,
+    /// All pauses up to then.
+    paused: Duration,
     has_root: bool,
     ids: HashSet<SpanId>,
     remote_parents: HashSet<SpanId>,
@@ -58,6 +69,7 @@ impl Store {
             spans: 0,
             bytes: 0,
             drawn: VecDeque::new(),
+            pauses: Pauses::default(),
             dropped: 0,
             mentioned: 0,
         }
@@ -87,6 +99,7 @@ impl Store {
                 bytes: 0,
                 began: span.start_time,
                 last: now,
+                paused: Duration::ZERO,
                 has_root: false,
                 ids: HashSet::new(),
                 remote_parents: HashSet::new(),
@@ -95,6 +108,7 @@ impl Store {
         });
         trace.began = trace.began.min(span.start_time);
         trace.last = now;
+        trace.paused = self.pauses.until(now);
         trace.bytes += bytes;
         trace.ids.insert(span.span_context.span_id());
         match span.parent_span_id {
@@ -107,15 +121,30 @@ impl Store {
         self.bytes += bytes;
     }
 
+    /// An exporter begins something that keeps it from bringing what has ended meanwhile: that time is not quiet.
+    pub(crate) fn pause(&mut self, now: Instant) {
+        self.pauses.exporters += 1;
+        self.pauses.since.get_or_insert(now);
+    }
+
+    /// It is back.
+    pub(crate) fn resume(&mut self, now: Instant) {
+        self.pauses.exporters -= 1;
+        if self.pauses.exporters == 0 {
+            self.pauses.past = self.pauses.until(now);
+            self.pauses.since = None;
+        }
+    }
+
     /// Of the traces whose time has come, the one that began first. `shared` says that others may bring spans, too.
     pub(crate) fn due(&mut self, now: Instant, shared: bool) -> Option<Drawing> {
-        let quiet = self.quiet;
-        self.draw_first(|trace| trace.due(quiet, shared).is_some_and(|at| at <= now))
+        let (quiet, pauses) = (self.quiet, self.pauses);
+        self.draw_first(|trace| trace.due(quiet, shared, &pauses).is_some_and(|at| at <= now))
     }
 
     /// When the next trace's time comes.
     pub(crate) fn next_due(&self, shared: bool) -> Option<Instant> {
-        self.traces.values().filter_map(|trace| trace.due(self.quiet, shared)).min()
+        self.traces.values().filter_map(|trace| trace.due(self.quiet, shared, &self.pauses)).min()
     }
 
     /// Of all traces the one that began first, whether its time has come or not.
@@ -155,15 +184,26 @@ impl Store {
 
 impl Trace {
     /// When to draw the trace, if nothing more arrives; never if its root has not ended.
-    fn due(&self, quiet: Duration, shared: bool) -> Option<Instant> {
+    fn due(&self, quiet: Duration, shared: bool, pauses: &Pauses) -> Option<Instant> {
+        let longest = quiet.saturating_mul(PATIENCE);
         let patience = if self.has_root || self.continues.is_some() {
             quiet
         } else if self.remote_parents.difference(&self.ids).next().is_some() {
-            if shared { quiet.saturating_mul(PATIENCE) } else { quiet }
+            if shared { longest } else { quiet }
         } else {
             return None;
         };
-        self.last.checked_add(patience)
+        // Of a pause that has not ended nobody knows how long it will be.
+        let paused = if pauses.since.is_some() { longest } else { pauses.past.saturating_sub(self.paused) };
+        self.last.checked_add(patience.saturating_add(paused).min(longest))
+    }
+}
+
+// === impl Pauses ===
+
+impl Pauses {
+    fn until(&self, now: Instant) -> Duration {
+        self.past + self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 }
 
@@ -185,7 +225,7 @@ fn size(span: &SpanData) -> usize {
     size_of_val(span) + 64 + span.name.len() + attributes + size_of_val(&span.links[..])
 }
 
-/// While others may bring the parent, a trace without its root waits so many times longer.
+/// While others may bring the parent, a trace without its root waits so many times longer; no pause makes it longer yet.
 const PATIENCE: u32 = 10;
 /// So many drawn traces are remembered, to tell a continuation from a new trace.
 const REMEMBERED: usize = 1024;

@@ -32,6 +32,14 @@ impl Desk {
         std::iter::from_fn(|| self.store.due(now, self.shared)).map(|drawing| names(&drawing)).collect()
     }
 
+    fn pause(&mut self, millis: u64) {
+        self.store.pause(self.at(millis));
+    }
+
+    fn resume(&mut self, millis: u64) {
+        self.store.resume(self.at(millis));
+    }
+
     fn next_due(&self) -> Option<u64> {
         self.store.next_due(self.shared).map(|at| (at - self.start).as_millis() as u64)
     }
@@ -64,6 +72,35 @@ fn a_trace_is_drawn_when_its_root_has_ended_and_nothing_came_for_a_while() {
     assert_eq!(desk.drawn(10_499), [""; 0], "somebody was late");
     assert_eq!(desk.drawn(10_500), ["a root b"]);
     assert_eq!((desk.next_due(), desk.drawn(99_999)), (None, vec![]));
+}
+
+/// Whoever is in an export may have more of the trace waiting.
+#[test]
+fn the_time_of_exports_is_not_quiet_time() {
+    let (rig, mut desk) = (Rig::new(), Desk::new(100, 1 << 20));
+    let service = rig.service("s");
+    desk.pause(0);
+    desk.add(0, roots(&rig, &service, &["a"]));
+    assert_eq!(desk.drawn(1000), [""; 0], "in an export");
+    desk.pause(1000);
+    desk.resume(1100);
+    assert_eq!(desk.drawn(1399), [""; 0], "one of two is still in its export");
+    desk.resume(1400);
+    assert_eq!((desk.next_due(), desk.drawn(1699)), (Some(1700), vec![]), "what waited comes now");
+    assert_eq!(desk.drawn(1700), ["a"]);
+
+    desk.add(2000, roots(&rig, &service, &["b"]));
+    for export in 0..10 {
+        desk.pause(2000 + export * 20);
+        desk.resume(2001 + export * 20);
+    }
+    assert_eq!(desk.next_due(), Some(2310), "many short exports do not delay it much");
+    assert_eq!(desk.drawn(2310), ["b"]);
+
+    desk.add(3000, roots(&rig, &service, &["c"]));
+    desk.pause(3200);
+    assert_eq!((desk.next_due(), desk.drawn(5999)), (Some(6000), vec![]));
+    assert_eq!(desk.drawn(6000), ["c"], "an exporter that hangs does not hide it for ever");
 }
 
 #[test]

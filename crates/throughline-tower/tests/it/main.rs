@@ -9,6 +9,7 @@ mod client_end;
 mod context;
 mod errors;
 mod forwarding;
+mod hooks;
 mod listener;
 mod panics;
 mod propagation;

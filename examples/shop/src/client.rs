@@ -11,7 +11,6 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use throughline::Telemetry;
 use throughline::tower::HttpClient;
-use tower::Layer as _;
 
 /// hyper-util's client, without tracing.
 pub(crate) type PlainClient = legacy::Client<HttpConnector, Full<Bytes>>;

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, Full};
 use throughline::task::traced;
 use throughline::tower::EndAt;
 use throughline::{Baggage, Context, ContextExt as _, Telemetry};
-use tower::{Layer as _, ServiceExt as _};
+use tower::ServiceExt as _;
 
 use crate::BoxError;
 use crate::client::{Client, plain_client, request};

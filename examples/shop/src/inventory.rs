@@ -17,7 +17,7 @@ use hyper_util::service::TowerToHyperService;
 use throughline::{Context, Telemetry};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower::{ServiceExt as _, service_fn};
 
 use crate::BoxError;
 

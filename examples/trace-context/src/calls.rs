@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use throughline::Telemetry;
 use throughline::tower::HttpClient;
-use tower::{Layer, ServiceExt};
+use tower::ServiceExt;
 
 /// One element of the harness's list.
 #[derive(Deserialize)]

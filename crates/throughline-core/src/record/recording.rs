@@ -10,7 +10,7 @@ use crate::{SpanContext, SpanName, Status};
 /// Writes to a span that has not ended.
 ///
 /// It is lent by [`Span::record`](crate::Span::record), [`SpanRef::record`](crate::SpanRef::record) and at a span's
-/// start and end. What exceeds the [`SpanLimits`] is dropped and counted in the span.
+/// start and end. What exceeds the [`SpanLimits`](crate::SpanLimits) is dropped and counted in the span.
 #[derive(Debug)]
 pub struct Recording<'a>(pub(crate) &'a mut Record);
 

@@ -49,7 +49,7 @@ impl TracerBuilder {
         self
     }
 
-    /// Where ids come from; by default [`RandomIds`].
+    /// Where ids come from; by default [`RandomIds`](crate::RandomIds).
     pub fn ids(mut self, ids: impl IdGenerator) -> Self {
         self.inner.ids = Some(Box::new(ids));
         self

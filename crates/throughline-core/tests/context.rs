@@ -345,3 +345,21 @@ const _: () = {
     const fn send_sync_static<T: Send + Sync + 'static>() {}
     send_sync_static::<Context>();
 };
+
+#[test]
+fn contexts_are_made_while_the_span_is_written_to() {
+    let (done, finished) = mpsc::channel();
+    thread::spawn(move || {
+        let (tracer, memory) = recorder();
+        let span = tracer.span("name").start();
+        let context = span.context();
+        context.span().record(|span| {
+            let derived = context.with_value(Mark(7)).with_baggage(Baggage::new()).with_instrumentation_suppressed();
+            span.set("mark", derived.value::<Mark>().map_or(0, |mark| mark.0));
+        });
+        span.end(SpanEnd::Completed);
+        done.send(memory.one().attributes.len())
+    });
+    // A lock that is taken twice does not come back: the limit is for the failure only.
+    assert_eq!(finished.recv_timeout(std::time::Duration::from_secs(30)), Ok(1));
+}

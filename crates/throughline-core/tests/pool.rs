@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use throughline_core::propagation::Composite;
 use throughline_core::{
     AlwaysOff, AttributeValue, Baggage, Context, SamplingState, SemanticKey, Span, SpanContext, SpanEnd, SpanKind,
-    Status, TraceState, Tracer,
+    SpanLimits, Status, TraceState, Tracer,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -344,4 +344,20 @@ fn a_pool_outlives_neither_values_nor_its_thread() {
             assert_eq!(std::sync::Arc::strong_count(&alive), 1);
         });
     });
+}
+
+#[test]
+fn a_cell_that_went_from_tracer_to_tracer_has_the_limits_of_the_last() {
+    let mut short = SpanLimits::DEFAULT;
+    short.value_length = 2;
+    let (strict, _) = recorder_with(|builder| builder.limits(short));
+    let (tracer, memory) = recorder_with(|builder| builder);
+    let span = tracer.span("outer").start();
+    // The node of a span of one tracer becomes one of a context below the other's, then of a span of the other's.
+    strict.span("strict").start().end(SpanEnd::Completed);
+    let carrier = std::collections::HashMap::from([("traceparent".to_owned(), SAMPLED.to_owned())]);
+    drop(tracer.propagator().extract_from(&carrier).to_context(&span.context()));
+    tracer.span("inner").start_with(|span| span.push("key", "value")).end(SpanEnd::Completed);
+    assert_eq!(memory.one().attribute("key").and_then(AttributeValue::as_str), Some("value"));
+    span.end(SpanEnd::Completed);
 }

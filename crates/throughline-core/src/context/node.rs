@@ -95,6 +95,11 @@ impl Node {
     pub(crate) fn derive(self: &Arc<Self>) -> Self {
         let owner = self.origin.as_ref().unwrap_or(self);
         let origin = owner.recording.then(|| Arc::clone(owner));
+        // Not like this one's: somebody who writes to the span, and makes a context meanwhile, has it locked.
+        let mut record = Record::sealed();
+        if let Some(tracer) = &self.tracer {
+            tracer.prepare(&mut record);
+        }
         Self {
             span_context: self.span_context,
             extras: self.extras.clone(),
@@ -106,7 +111,7 @@ impl Node {
             suppression: self.suppression,
             sampling: self.sampling,
             recording: false,
-            record: Mutex::new(Record::sealed_like(&self.lock())),
+            record: Mutex::new(record),
         }
     }
 

@@ -109,6 +109,10 @@ impl<'a> Extracted<'a> {
             inner.adopt(self, ambient);
             if !(inner.tracer.is_none() && ambient.is_root()) {
                 inner.tracer = ambient.tracer().cloned();
+                if let Some(tracer) = ambient.tracer() {
+                    // The cell may come from another tracer's span.
+                    tracer.prepare(inner.record_mut());
+                }
             }
             return Context::of(node);
         }

@@ -121,9 +121,7 @@ impl Tracer {
         }
         if !node.tracer.as_ref().is_some_and(|known| Arc::ptr_eq(&known.0, &self.0)) {
             node.tracer = Some(self.clone());
-            let record = node.record_mut();
-            record.limits = self.0.limits;
-            record.clock = self.0.clock.clone();
+            self.prepare(node.record_mut());
         }
         node.span_context
     }
@@ -272,7 +270,7 @@ fn descend_foreign(node: &mut Node, current: Option<SpanContext>) {
     }
 }
 
-/// What every span says that was cancelled or panicked; a panic is always an error.
+/// What every span says that was cancelled or panicked; a panic is an error, unless the application has said `Ok`.
 #[cold]
 fn note_outcome(record: &mut Record, end: SpanEnd) {
     if end == SpanEnd::Panicked && record.head.status != StatusCode::Error {

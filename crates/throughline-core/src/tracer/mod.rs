@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use crate::listener::Listener;
 use crate::propagation::Composite;
 use crate::random::IdGenerator;
+use crate::record::Record;
 use crate::stats::{Counters, Stats, count};
 use crate::{Clock, Context, Resource, Sampler, Span, SpanLimits, SpanName, SpanSink};
 
@@ -130,6 +131,13 @@ impl Tracer {
     #[doc(hidden)]
     pub fn count_baggage_withheld(&self) {
         count(&self.0.counters.baggage_withheld);
+    }
+
+    /// Makes a cell one for spans of this tracer.
+    #[inline(always)]
+    pub(crate) fn prepare(&self, record: &mut Record) {
+        record.limits = self.0.limits;
+        record.clock = self.0.clock.clone();
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 use http::Response;
 use throughline_core::{Context, SpanEnd, Status};
 use throughline_testing::{BodyError, ScriptedBody, tracer};
-use throughline_tower::{HttpClientLayer, HttpServerLayer};
+use throughline_tower::{HttpClientLayer, HttpServerLayer, RequestView};
 use tower::Service;
 
 use crate::rig::{Scripted, exchange, get, header, one, ready, text};
@@ -54,4 +54,12 @@ fn that_name_errors_leave_it_to_throughline() {
     assert_eq!(ready(client.layer(failing()).call(get("http://inventory/"))).err(), Some(BodyError("x")));
     assert_eq!(text(&one(&spans), "error.type").as_deref(), Some("BodyError"));
     assert_eq!(tracer.stats().hook_panics, 2);
+}
+
+#[test]
+fn what_a_predicate_sees_is_shown_without_secrets() {
+    let request = http::Request::get("/orders?token=s3cret").header("authorization", "Bearer s3cret").body(()).unwrap();
+    let shown = format!("{:?}", RequestView::new(&request));
+    assert!(shown.contains("authorization") && shown.contains("/orders"), "{shown}");
+    assert!(!shown.contains("s3cret"), "{shown}");
 }

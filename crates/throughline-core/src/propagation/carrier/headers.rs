@@ -1,5 +1,7 @@
 //! `http::HeaderMap` as a carrier, and one pass over it for all that a server wants to know.
 
+use std::fmt;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Extractor, Field, FieldValue, Fields, Injector, Known};
@@ -68,7 +70,7 @@ impl Injector for HeaderMap {
 /// headers.insert("host", HeaderValue::from_static("example.com:8080"));
 /// assert_eq!(HeaderScan::new(&headers).host().unwrap(), "example.com:8080");
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct HeaderScan<'a> {
     headers: &'a HeaderMap,
     traceparent: FieldValue<'a>,
@@ -121,6 +123,14 @@ impl<'a> HeaderScan<'a> {
     #[must_use]
     pub const fn user_agent(&self) -> Option<&'a HeaderValue> {
         self.user_agent
+    }
+}
+
+/// The names of the headers; their values may be secret.
+impl fmt::Debug for HeaderScan<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.keys().map(HeaderName::as_str).collect();
+        f.debug_struct("HeaderScan").field("headers", &names).finish_non_exhaustive()
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Exchange {
     pub(crate) side: Side,
     /// The response's body is never asked for.
     head_request: bool,
+    /// What follows a good answer is a tunnel.
+    connect: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,12 +50,22 @@ impl Exchange {
             version: None,
             side,
             head_request: *method == Method::HEAD,
+            connect: *method == Method::CONNECT,
         }
     }
 
     /// A request that has no span: its context is attached all the same.
     pub(crate) fn without_span(side: Side, context: Context) -> Self {
-        Self { context, span: Span::NONE, error_type: None, status: None, version: None, side, head_request: false }
+        Self {
+            context,
+            span: Span::NONE,
+            error_type: None,
+            status: None,
+            version: None,
+            side,
+            head_request: false,
+            connect: false,
+        }
     }
 
     /// Nothing to end, and no context that anything further would need.
@@ -85,12 +97,14 @@ impl Exchange {
         self.version = Some(version);
     }
 
-    /// RFC 9110 §6.4.1: no server sends, and no client reads, a body of these; nobody polls it.
+    /// RFC 9110 §6.4.1, and §9.3.6 of CONNECT: no server sends, and no client reads, a body of these; nobody polls it.
     #[inline]
     pub(crate) fn has_no_body(&self) -> bool {
         self.head_request
             || self.status.is_some_and(|status| {
-                status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+                status.is_informational()
+                    || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+                    || (self.connect && status.is_success())
             })
     }
 

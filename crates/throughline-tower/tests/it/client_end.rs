@@ -79,7 +79,8 @@ fn ends_at_the_body_if_asked_to() {
 #[test]
 fn responses_that_have_no_body_end_at_their_head_all_the_same() {
     let (tracer, spans) = tracer();
-    for (method, code) in [(Method::HEAD, 200), (Method::GET, 204), (Method::GET, 304), (Method::GET, 101)] {
+    let tunnel = (Method::CONNECT, 200);
+    for (method, code) in [(Method::HEAD, 200), (Method::GET, 204), (Method::GET, 304), (Method::GET, 101), tunnel] {
         let request = Request::builder().method(&method).uri("http://inventory/").body(()).unwrap();
         let answer = status(code).header("content-length", 9).body(endless()).unwrap();
         let response = exchange(&at_body(&tracer), request, answer);

@@ -50,6 +50,7 @@ fn ends_at_the_head_where_nobody_asks_for_a_body() {
         ("continue", Method::GET, status(100).body(endless())),
         ("switching protocols", Method::GET, status(101).body(endless())),
         ("early hints", Method::GET, status(103).body(endless())),
+        ("a tunnel", Method::CONNECT, status(200).body(endless())),
         ("content-length 0", Method::GET, status(200).header("content-length", 0).body(never_says_so())),
         ("the body says it has ended", Method::GET, status(200).body(ScriptedBody::new())),
         ("exactly no bytes", Method::GET, status(200).body(never_says_so().exact_size())),
@@ -63,6 +64,16 @@ fn ends_at_the_head_where_nobody_asks_for_a_body() {
         drop(response);
         assert!(spans.is_empty(), "{why}: it ends once");
     }
+}
+
+#[test]
+fn a_tunnel_that_was_refused_has_a_body() {
+    let (tracer, spans) = tracer();
+    let asked = Request::connect("inventory:443").body(()).unwrap();
+    let mut response = exchange(&HttpServerLayer::new(&tracer), asked, status(407).body(never_says_so()).unwrap());
+    assert!(spans.is_empty(), "not at the head");
+    drain(response.body_mut()).unwrap();
+    assert_completed(&one(&spans), "at the end of the body");
 }
 
 #[test]

@@ -12,17 +12,17 @@ use throughline_core::{
 
 use crate::{RequestView, authority, url};
 
-/// HTTP requests that are answered, for the [`Instrumenter`](throughline_core::Instrumenter).
+/// HTTP requests that are answered, for the `Instrumenter`.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct HttpServerOperation;
+pub(crate) struct HttpServerOperation;
 
-/// HTTP requests that are made, for the [`Instrumenter`](throughline_core::Instrumenter).
+/// HTTP requests that are made, for the `Instrumenter`.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct HttpClientOperation;
+pub(crate) struct HttpClientOperation;
 
 /// What a server knows of a request when its span starts.
 #[derive(Clone, Debug)]
-pub struct ServerRequest<'a> {
+pub(crate) struct ServerRequest<'a> {
     request: RequestView<'a>,
     scan: &'a HeaderScan<'a>,
     sources: Sources,
@@ -39,14 +39,14 @@ pub(crate) struct Sources {
 
 /// What a client knows of a request when its span starts.
 #[derive(Clone, Copy, Debug)]
-pub struct ClientRequest<'a> {
+pub(crate) struct ClientRequest<'a> {
     pub(crate) request: RequestView<'a>,
     pub(crate) resend_count: u32,
 }
 
 /// What is known of a response when its span ends.
 #[derive(Clone, Copy, Debug)]
-pub struct ResponseView<'a> {
+pub(crate) struct ResponseView<'a> {
     pub(crate) status: Option<StatusCode>,
     pub(crate) version: Option<Version>,
     pub(crate) error_type: Option<&'a str>,
@@ -175,7 +175,7 @@ impl Operation for HttpClientOperation {
         };
         if let Some((host, port)) = authority.map(authority::split).filter(|(host, _)| !host.is_empty()) {
             to.attribute(SERVER_ADDRESS, Value::Bytes(host));
-            let default = || if *scheme(uri.scheme(), false) == "https" { 443 } else { 80 };
+            let default = || if matches!(uri.scheme_str(), Some("https" | "wss")) { 443 } else { 80 };
             to.attribute(SERVER_PORT, Value::Int(port.unwrap_or_else(default).into()));
         }
         if resend_count > 0 {

@@ -27,7 +27,7 @@
 //!
 //! | side | completed or failed | cancelled |
 //! |---|---|---|
-//! | server | at the end of the response's body: its last frame, trailers, an error, the declared length, or at once where there can be no body (HEAD, 1xx, 204, 304) | the future or the body is dropped before that: an error with `error.type` = `cancelled` |
+//! | server | at the end of the response's body: its last frame, trailers, an error, the declared length, or at once where there can be no body (HEAD, 1xx, 204, 304, 2xx to CONNECT) | the future or the body is dropped before that: an error with `error.type` = `cancelled` |
 //! | client | at the response's head, or at its body's end ([`HttpClientLayer::end_at`]) | the future is dropped before that: not an error |
 //!
 //! A handler that panics ends its span as `panicked` while the panic passes through. A connection that breaks after
@@ -58,7 +58,6 @@ mod resend;
 mod server;
 mod url;
 
-pub use self::attributes::{HttpClientOperation, HttpServerOperation, ResponseView};
 pub use self::body::ResponseBody;
 #[doc(hidden)]
 pub use self::body::Watch;

@@ -61,6 +61,7 @@ fn addresses_ports_and_urls() {
     for (why, target, host, url, address, port) in [
         ("default port", "http://ex.com/a", "", "http://ex.com/a", Some("ex.com"), Some("80")),
         ("default port of https", "https://ex.com/a", "", "https://ex.com/a", Some("ex.com"), Some("443")),
+        ("default port of wss", "wss://ex.com/a", "", "wss://ex.com/a", Some("ex.com"), Some("443")),
         ("a port", "https://ex.com:8443/", "", "https://ex.com:8443/", Some("ex.com"), Some("8443")),
         ("no path", "http://ex.com", "", "http://ex.com/", Some("ex.com"), Some("80")),
         ("IPv4", "http://192.0.2.1:81/", "", "http://192.0.2.1:81/", Some("192.0.2.1"), Some("81")),

@@ -68,13 +68,26 @@ impl HttpServerLayer {
     pub fn https(self) -> Self {
         Self(self.0.https())
     }
+
+    /// What `error.type` errors of the type `E` get: [`throughline_tower::HttpServerLayer::error_type`].
+    ///
+    /// A body's error is a [`BoxError`](axum::BoxError): what [`axum::Error`] wraps.
+    #[must_use]
+    pub fn error_type<E: 'static>(self, name: impl Fn(&E) -> Option<&'static str> + Send + Sync + 'static) -> Self {
+        Self(self.0.error_type(name))
+    }
+
+    /// Wraps a service: [`Layer::layer`] without the trait in scope.
+    pub fn layer<S>(&self, inner: S) -> HttpServer<S> {
+        HttpServer(self.0.layer(inner))
+    }
 }
 
 impl<S> Layer<S> for HttpServerLayer {
     type Service = HttpServer<S>;
 
     fn layer(&self, inner: S) -> HttpServer<S> {
-        HttpServer(self.0.layer(inner))
+        self.layer(inner)
     }
 }
 

@@ -96,6 +96,9 @@ impl HttpClientLayer {
     }
 
     /// What `error.type` errors of the type `E` get; nothing for what throughline calls them. Low cardinality, please.
+    ///
+    /// `E` is the service's or the body's error as it is, `BoxError` where they are boxed. Types of their own each may be
+    /// set, one call after the other; of two calls for the same type the later is asked first.
     #[must_use]
     pub fn error_type<E: 'static>(self, name: impl Fn(&E) -> Option<&'static str> + Send + Sync + 'static) -> Self {
         self.with(|shared| shared.hooks.set_error_type(name))

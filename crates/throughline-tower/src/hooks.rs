@@ -31,7 +31,10 @@ impl Hooks {
         &mut self,
         name: impl Fn(&E) -> Option<&'static str> + Send + Sync + 'static,
     ) {
-        self.error_type = Some(Arc::new(Box::new(move |error: &dyn Any| error.downcast_ref().and_then(&name))));
+        let before = self.error_type.take();
+        self.error_type = Some(Arc::new(Box::new(move |error: &dyn Any| {
+            error.downcast_ref().and_then(&name).or_else(|| before.as_ref()?(error))
+        })));
     }
 
     /// Whether the request is to have no span. A predicate that panics has said nothing.

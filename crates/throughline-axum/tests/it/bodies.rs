@@ -11,7 +11,7 @@ use http_body_util::BodyExt as _;
 use throughline_axum::{HttpServer, HttpServerLayer, ResponseFuture};
 use throughline_core::{AlwaysOff, SpanEnd};
 use throughline_testing::{BoxError, ContextLog, EndStream, ScriptedBody, tracer, tracer_with};
-use tower::{Layer as _, Service, ServiceExt as _, service_fn};
+use tower::{Service, ServiceExt as _, service_fn};
 
 use crate::{get, one, text};
 
@@ -124,4 +124,16 @@ async fn of_a_router_are_handed_on_unboxed_if_they_are_empty() {
     let response = app.oneshot(get("/")).await.unwrap();
     assert_eq!(one(&spans).end, SpanEnd::Completed, "at the head");
     assert!(response.body().is_end_stream());
+}
+
+#[tokio::test]
+async fn that_fail_may_be_named_by_the_application() {
+    let (tracer, spans) = tracer();
+    let named = |error: &BoxError| (error.to_string() == "disk 7 is full").then_some("disk_full");
+    let layer = HttpServerLayer::new(&tracer).error_type(named);
+    for (error, wanted) in [("disk 7 is full", "disk_full"), ("disk 8 is full", "_OTHER")] {
+        let mut response = respond(layer.clone(), streamed().error(BoxError::from(error))).await;
+        response.body_mut().collect().await.unwrap_err();
+        assert_eq!(text(&one(&spans), "error.type").as_deref(), Some(wanted));
+    }
 }

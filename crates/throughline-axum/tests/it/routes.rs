@@ -4,7 +4,7 @@ use axum::Router;
 use axum::routing::{any, get as on_get, post};
 use throughline_axum::HttpServerLayer;
 use throughline_testing::{MemorySink, tracer};
-use tower::{Layer as _, ServiceExt as _};
+use tower::ServiceExt as _;
 
 use crate::{answer, get, one, text};
 

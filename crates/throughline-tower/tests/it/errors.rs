@@ -102,6 +102,19 @@ fn the_application_may_name_its_errors() {
 }
 
 #[test]
+fn several_types_of_errors_may_be_named() {
+    fn own(layer: HttpServerLayer) -> HttpServerLayer {
+        layer
+            .error_type(|_: &BodyError| Some("own_body"))
+            .error_type(|_: &io::Error| Some("own_io"))
+            .error_type(|error: &BodyError| (error.0 == "quota").then_some("own_quota"))
+    }
+    assert_eq!(named(own, || BodyError("quota")), "own_quota", "the later one is asked first");
+    assert_eq!(named(own, || BodyError("other")), "own_body", "the later one leaves it to the earlier one");
+    assert_eq!(named(own, refused), "own_io", "another type");
+}
+
+#[test]
 fn clients_may_name_their_errors() {
     let (tracer, spans) = tracer();
     let layer = HttpClientLayer::new(&tracer).error_type(|error: &BodyError| Some(error.0));

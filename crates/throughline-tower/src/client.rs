@@ -72,7 +72,8 @@ impl HttpClientLayer {
     }
 
     /// Names the hosts that may read the context's baggage: exactly (`inventory`, `127.0.0.1`) or by suffix
-    /// (`*.shop.internal`). Without it no host does.
+    /// (`*.shop.internal`). Without it no host does. Scheme and port are no part of a name, `*` alone names nobody, and
+    /// a second call replaces the first.
     #[must_use]
     pub fn baggage_to<H: AsRef<str>>(self, hosts: impl IntoIterator<Item = H>) -> Self {
         self.with(|shared| shared.egress = Egress::new(hosts))

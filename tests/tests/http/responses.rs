@@ -28,6 +28,8 @@ async fn end_once_as_what_they_were() {
                 (Method::HEAD, "/known", "", 200, None),
                 (Method::GET, "/streamed", "onetwothree", 200, None),
                 (Method::HEAD, "/streamed", "", 200, None),
+                (Method::GET, "/declared", "one", 200, None),
+                (Method::HEAD, "/declared", "", 200, None),
                 (Method::GET, "/trailers", "data", 200, None),
                 (Method::GET, "/empty", "", 200, None),
                 (Method::GET, "/no-content", "", 204, None),

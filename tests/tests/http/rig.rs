@@ -16,6 +16,7 @@ use hyper_util::service::TowerToHyperService;
 use throughline_core::{End, Listener, SemanticKey, SpanData, Start, Tracer};
 use throughline_testing::{MemorySink, tree};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use tower::{Service, ServiceBuilder};
 
 use crate::routes::{Arrivals, LONG, routes};
@@ -220,8 +221,11 @@ impl Connection {
         method: Method,
         path: &str,
     ) -> hyper::Result<(u16, Result<Bytes, hyper::Error>)> {
-        let response = self.send(method, path).await?;
-        let status = response.status().as_u16();
-        Ok((status, response.into_body().collect().await.map(Collected::to_bytes)))
+        let fetched = async {
+            let response = self.send(method, path).await?;
+            let status = response.status().as_u16();
+            Ok((status, response.into_body().collect().await.map(Collected::to_bytes)))
+        };
+        timeout(LONG, fetched).await.unwrap_or_else(|_| panic!("{path} was not answered in full"))
     }
 }

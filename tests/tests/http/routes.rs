@@ -38,8 +38,9 @@ pub(crate) fn routes(arrivals: &Arrivals) -> Router {
         .route("/streamed", get(|| async { chunks(["one", "two", "three"]) }))
         .route("/trailers", get(trailers))
         .route("/empty", get(|| async {}))
-        .route("/no-content", get(|| async { StatusCode::NO_CONTENT }))
-        .route("/not-modified", get(|| async { StatusCode::NOT_MODIFIED }))
+        .route("/declared", get(declared))
+        .route("/no-content", get(|| async { (StatusCode::NO_CONTENT, chunks([])) }))
+        .route("/not-modified", get(|| async { (StatusCode::NOT_MODIFIED, chunks([])) }))
         .route("/refused", get(|| async { (StatusCode::FORBIDDEN, "no") }))
         .route("/failed", get(|| async { (StatusCode::SERVICE_UNAVAILABLE, "later") }))
         .route("/broken", get(broken))
@@ -51,9 +52,19 @@ pub(crate) fn routes(arrivals: &Arrivals) -> Router {
         .with_state(arrivals.clone())
 }
 
-/// Of unknown length.
+/// Of unknown length: the body says that it has ended only when it is asked for more.
 fn chunks<const N: usize>(chunks: [&'static str; N]) -> Body {
     Body::from_stream(stream::iter(chunks.map(|chunk| Ok::<_, Infallible>(Bytes::from_static(chunk.as_bytes())))))
+}
+
+/// Of a length that only the head knows. HTTP/1.1 never asks whether the body has ended, HTTP/2 does.
+async fn declared() -> Response {
+    ([("content-length", "3")], chunks(["one"])).into_response()
+}
+
+/// Stops in its middle.
+fn endless() -> Body {
+    Body::from_stream(stream::once(async { Ok::<_, Infallible>("one") }).chain(stream::pending()))
 }
 
 async fn trailers() -> Response {
@@ -95,7 +106,7 @@ async fn never(State(Arrivals(arrivals)): State<Arrivals>, Path(id): Path<u32>) 
 /// Has a body that stops in its middle.
 async fn stuck(State(Arrivals(arrivals)): State<Arrivals>, Path(id): Path<u32>) -> Body {
     let _ = arrivals.send(id);
-    Body::from_stream(stream::once(async { Ok::<_, Infallible>("one") }).chain(stream::pending()))
+    endless()
 }
 
 /// Has a body that a task feeds for as long as somebody reads it.

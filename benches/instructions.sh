@@ -16,12 +16,12 @@ EOF
 }
 
 # A process runs LOW+N iterations, another one LOW; their difference is divided by N. LOW is so long that every buffer
-# has its final size. W8's chunk has 1,100 spans, so it has that sooner.
+# has its final size. W8's chunk of 100 requests has 1,100 spans, so it is there sooner.
 iterations() {
     case $1 in
         W5) echo 2 20 ;;                   # of 1,000 polls each
         W6) echo 2000 10000 ;;             # with fewer, the shape of the heap outweighs what is measured
-        W8) echo "${LOW:-500}" "${N:-1000}" ;;
+        W8) echo "${LOW:-500}" "${N:-3000}" ;;
         *) echo "${LOW:-2000}" "${N:-2000}" ;;
     esac
 }

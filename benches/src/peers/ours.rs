@@ -268,15 +268,17 @@ impl Peer for OursHand {
 }
 
 async fn client_by_hand() -> &'static str {
-    let span = tracer().span(SpanName::Static(&"GET")).kind(SpanKind::Client).start_with(|span| {
-        span.push(METHOD, Value::Static(&"GET"));
-        span.push(ADDRESS, "db.example.com");
-        span.push(URL, black_box("http://db.example.com/rows/42"));
-    });
-    let mut headers = outgoing();
-    tracer().propagator().inject_headers(&span.context(), Allow::TRACE, &mut headers);
-    check::sent(&headers);
-    span.end_with(SpanEnd::Completed, |span| span.push(STATUS, 200));
+    {
+        let span = tracer().span(SpanName::Static(&"GET")).kind(SpanKind::Client).start_with(|span| {
+            span.push(METHOD, Value::Static(&"GET"));
+            span.push(ADDRESS, "db.example.com");
+            span.push(URL, black_box("http://db.example.com/rows/42"));
+        });
+        let mut headers = outgoing();
+        tracer().propagator().inject_headers(&span.context(), Allow::TRACE, &mut headers);
+        check::sent(&headers);
+        span.end_with(SpanEnd::Completed, |span| span.push(STATUS, 200));
+    }
     user().await
 }
 

@@ -24,7 +24,7 @@ pub enum SpanKind {
 pub enum SpanEnd {
     /// The work ran to its end.
     Completed,
-    /// The work ran to its end and failed.
+    /// The work ran to its end and failed: the status is an error, if the application has not said otherwise.
     Failed,
     /// Whoever waited for the work gave up: its future or body was dropped, its task aborted.
     Cancelled,
@@ -221,6 +221,27 @@ impl Suppression {
     pub(crate) const fn is_all(self) -> bool {
         self.0 == u16::MAX
     }
+
+    /// What is left of it below a span of this kind: what a caller was doing says nothing about the one who answers, and the
+    /// one who is called may be in this process.
+    #[inline]
+    pub(crate) const fn below(self, kind: SpanKind) -> Self {
+        if self.is_all() {
+            return self;
+        }
+        match kind {
+            SpanKind::Internal => self,
+            SpanKind::Server | SpanKind::Consumer => Self::NONE,
+            SpanKind::Client | SpanKind::Producer => Self(self.0 & !Self::ENTRIES),
+        }
+    }
+
+    const ENTRIES: u16 = Self::NONE
+        .with(Some(SemanticKey::HttpServer))
+        .with(Some(SemanticKey::RpcServer))
+        .with(Some(SemanticKey::ConsumerReceive))
+        .with(Some(SemanticKey::ConsumerProcess))
+        .0;
 
     pub(crate) const fn with(self, key: Option<SemanticKey>) -> Self {
         match key {

@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, PoisonError};
 
 use crate::attribute::{Key, Value};
-use crate::context::node::{self, Node};
+use crate::context::node::{self, Extras, Node};
 use crate::record::Record;
 use crate::stats::count;
-use crate::{Context, Recording, SpanContext, SpanEnd, Status};
+use crate::{Context, Recording, SpanContext, SpanEnd, Status, Tracer};
 
 /// The owner of a span: it alone ends it.
 ///
@@ -133,18 +133,12 @@ fn close(mut context: Context, end: SpanEnd, last: impl FnOnce(&mut Recording<'_
         if unique.recording {
             let Node { extras, tracer, record, .. } = unique;
             let record = record.get_mut().unwrap_or_else(PoisonError::into_inner);
-            let spoken = catch_unwind(AssertUnwindSafe(|| last(&mut Recording(record))));
-            if let Some(tracer) = tracer {
-                let raw = extras.as_deref().map_or(&[][..], |extras| &extras.tracestate.raw);
-                tracer.finish(record, end, raw);
-            }
-            if let Err(panic) = spoken {
-                resume_unwind(panic);
-            }
+            finish(record, tracer.as_ref(), extras.as_deref(), end, last);
         }
         unique.recycle();
-        node::keep(node);
-    } else if node.recording {
+        return node::keep(node);
+    }
+    if node.recording {
         // A clone of the context outlives the span. The cell is taken out of the lock first: listeners and sinks are
         // other people's code and may look at the context.
         let mut record = {
@@ -152,19 +146,35 @@ fn close(mut context: Context, end: SpanEnd, last: impl FnOnce(&mut Recording<'_
             let sealed = Record::sealed_like(&cell);
             mem::replace(&mut *cell, sealed)
         };
-        let spoken = catch_unwind(AssertUnwindSafe(|| last(&mut Recording(&mut record))));
-        if let Some(tracer) = &node.tracer {
-            let raw = node.extras.as_deref().map_or(&[][..], |extras| &extras.tracestate.raw);
-            tracer.finish(&mut record, end, raw);
-        }
-        if let Err(panic) = spoken {
-            resume_unwind(panic);
-        }
-        drop(Context::of(node));
-    } else {
-        drop(Context::of(node));
+        finish(&mut record, node.tracer.as_ref(), node.extras.as_deref(), end, last);
+    }
+    drop(Context::of(node));
+}
+
+/// The last word, then listeners and sink; a last word that panics has ended the span all the same.
+#[inline]
+fn finish(
+    record: &mut Record,
+    tracer: Option<&Tracer>,
+    extras: Option<&Extras>,
+    end: SpanEnd,
+    last: impl FnOnce(&mut Recording<'_>),
+) {
+    // An application that has used up the limit must not hide how its request ended.
+    let limit = record.limits.attributes;
+    record.limits.attributes = limit.saturating_add(RESERVED);
+    let spoken = catch_unwind(AssertUnwindSafe(|| last(&mut Recording(record))));
+    if let Some(tracer) = tracer {
+        tracer.finish(record, end, extras.map_or(&[][..], |extras| &extras.tracestate.raw));
+    }
+    record.limits.attributes = limit;
+    if let Err(panic) = spoken {
+        resume_unwind(panic);
     }
 }
+
+/// Attributes that the end of a span may add to what the limit allows.
+const RESERVED: u32 = 8;
 
 // === impl SpanRef ===
 

@@ -39,7 +39,7 @@ pin_project! {
     }
 }
 
-/// Attaches a context to futures, streams and sinks.
+/// Attaches a context to futures. For streams and sinks there is [`WithContext::new`].
 ///
 /// ```
 /// use throughline_core::{Context, ContextExt};
@@ -50,10 +50,10 @@ pin_project! {
 /// assert_eq!(seen, Some(7));
 /// # });
 /// ```
-pub trait ContextExt: Sized {
-    /// Attaches this context whenever the value is polled or dropped.
+pub trait ContextExt: Future + Sized {
+    /// Attaches this context whenever the future is polled or dropped.
     fn with_context(self, context: Context) -> WithContext<Self> {
-        WithContext { inner: Some(self), context }
+        WithContext::new(self, context)
     }
 
     /// Attaches the context that is current now.
@@ -62,11 +62,28 @@ pub trait ContextExt: Sized {
     }
 }
 
-impl<T> ContextExt for T {}
+// For futures alone: on every type, `with_context` would be ambiguous beside `anyhow::Context`'s.
+impl<F: Future> ContextExt for F {}
 
 // === impl WithContext ===
 
 impl<T> WithContext<T> {
+    /// Attaches a context to a future, a stream or a sink whenever it is polled or dropped.
+    ///
+    /// ```
+    /// use futures_util::stream::{self, StreamExt};
+    /// use throughline_core::{Context, WithContext};
+    ///
+    /// # tokio_test::block_on(async {
+    /// let numbers = stream::iter([1, 2]).map(|n| (n, Context::current().value::<u8>().copied()));
+    /// let traced = WithContext::new(numbers, Context::ROOT.with_value(7_u8));
+    /// assert_eq!(traced.collect::<Vec<_>>().await, [(1, Some(7)), (2, Some(7))]);
+    /// # });
+    /// ```
+    pub fn new(inner: T, context: Context) -> Self {
+        Self { inner: Some(inner), context }
+    }
+
     /// The context that is attached.
     #[must_use]
     pub fn context(&self) -> &Context {

@@ -349,3 +349,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_span_that_is_full_still_says_how_it_ended() {
+    let (tracer, memory) = recorder_with(|builder| builder.limits(limits(|l| l.attributes = 2)));
+    let span = tracer.span("span").start_with(|span| {
+        for at in 0..3 {
+            span.push("k", at);
+        }
+    });
+    span.end_with(SpanEnd::Cancelled, |span| span.push("status", 503));
+    let span = memory.one();
+    assert_eq!((span.attributes.len(), span.dropped_attributes), (4, 1), "two, the status, the outcome");
+    tracer.span("next").start_with(|span| (0..3).for_each(|at| span.push("k", at))).end(SpanEnd::Completed);
+    assert_eq!(memory.spans().last().map(|span| span.attributes.len()), Some(2), "the next span has the limit again");
+}

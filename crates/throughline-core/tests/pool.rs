@@ -211,6 +211,10 @@ impl World {
         assert_eq!(carried.ids.map(|ids| ids.trace_id()).unwrap_or(ids.trace_id()), ids.trace_id());
         let entry = KINDS[kind].is_entry();
         let mut suppressed = if entry { Vec::new() } else { carried.suppressed.clone() };
+        if matches!(KINDS[kind], SpanKind::Client | SpanKind::Producer) {
+            // Whoever is called may be in this process.
+            suppressed.retain(|key| !matches!(key, SemanticKey::HttpServer | SemanticKey::ConsumerProcess));
+        }
         suppressed.extend(KEYS.get(key));
         let at = self.spans.len();
         let wanted = Carried { ids: Some(ids), sampling, suppressed, span: sampled.then_some(at), ..carried.clone() };

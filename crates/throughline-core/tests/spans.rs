@@ -276,7 +276,7 @@ fn each_end_says_how() {
     let (tracer, memory) = recorder();
     for (end, outcome, status, error) in [
         (SpanEnd::Completed, None, Status::Unset, None),
-        (SpanEnd::Failed, None, Status::Unset, None),
+        (SpanEnd::Failed, None, Status::error(), None),
         (SpanEnd::Cancelled, Some("cancelled"), Status::Unset, None),
         (SpanEnd::Panicked, Some("panicked"), Status::error(), Some("panic")),
     ] {

@@ -252,7 +252,7 @@ fn streams_see_the_context_and_keep_their_hints() {
 
 #[test]
 fn stream_combinators_work_on_the_wrapper() {
-    let stream = stream::iter(0..3).map(|n| (n, here())).with_context(marked(7));
+    let stream = WithContext::new(stream::iter(0..3).map(|n| (n, here())), marked(7));
     let seen = tokio_test::block_on(stream.collect::<Vec<_>>());
     assert_eq!(seen, [(0, Some(7)), (1, Some(7)), (2, Some(7))]);
 }
@@ -278,13 +278,13 @@ fn sinks_see_the_context_in_every_call() {
 
 #[test]
 fn a_panicking_sink_restores() {
-    let mut wrapped = pin!(
+    let mut wrapped = pin!(WithContext::new(
         sink::unfold((), |(), fails: bool| async move {
             assert!(!fails, "on purpose");
             Ok::<(), ()>(())
-        })
-        .with_context(marked(7))
-    );
+        }),
+        marked(7),
+    ));
     let _other = marked(1).attach();
     assert!(catch(|| tokio_test::block_on(wrapped.send(true)).unwrap()));
     assert_eq!(here(), Some(1));
@@ -306,7 +306,7 @@ fn polling_a_finished_future_panics_and_restores() {
 
 #[test]
 fn the_inner_value_can_be_reached() {
-    let mut wrapped = stream::iter([1]).with_context(Context::ROOT);
+    let mut wrapped = WithContext::new(stream::iter([1]), Context::ROOT);
     assert_eq!(wrapped.get_ref().map(Stream::size_hint), Some((1, Some(1))));
     assert!(wrapped.get_mut().is_some());
 }

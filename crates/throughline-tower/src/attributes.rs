@@ -42,6 +42,8 @@ pub(crate) struct Sources {
 pub(crate) struct ClientRequest<'a> {
     pub(crate) request: RequestView<'a>,
     pub(crate) resend_count: u32,
+    /// The connections are TLS; only requests in origin form do not say so themselves.
+    pub(crate) https: bool,
 }
 
 /// What is known of a response when its span ends.
@@ -165,18 +167,23 @@ impl Operation for HttpClientOperation {
 
     #[inline]
     fn start_attributes<V: AttributeVisitor + ?Sized>(&self, request: &ClientRequest<'_>, to: &mut V) {
-        let ClientRequest { request, resend_count } = *request;
+        let ClientRequest { request, resend_count, https } = *request;
         method(request.method(), to);
         let uri = request.uri();
-        to.attribute(URL_FULL, Value::Str(&url::full(uri)));
+        let host = request.headers().get(http::header::HOST);
+        let https = match uri.scheme_str() {
+            Some(scheme) => matches!(scheme, "https" | "wss"),
+            None => https,
+        };
+        let scheme = if https { "https" } else { "http" };
+        to.attribute(URL_FULL, Value::Str(&url::full(uri, scheme, host.and_then(|host| host.to_str().ok()))));
         let authority = match uri.authority() {
             Some(authority) => Some(authority.as_str().as_bytes()),
-            None => request.headers().get(http::header::HOST).map(HeaderValue::as_bytes),
+            None => host.map(HeaderValue::as_bytes),
         };
         if let Some((host, port)) = authority.map(authority::split).filter(|(host, _)| !host.is_empty()) {
             to.attribute(SERVER_ADDRESS, Value::Bytes(host));
-            let default = || if matches!(uri.scheme_str(), Some("https" | "wss")) { 443 } else { 80 };
-            to.attribute(SERVER_PORT, Value::Int(port.unwrap_or_else(default).into()));
+            to.attribute(SERVER_PORT, Value::Int(port.unwrap_or(if https { 443 } else { 80 }).into()));
         }
         if resend_count > 0 {
             to.attribute(RESEND_COUNT, Value::Int(resend_count.into()));

@@ -58,6 +58,7 @@ struct Shared {
     egress: Egress,
     hooks: Hooks,
     side: Side,
+    https: bool,
 }
 
 // === impl HttpClientLayer ===
@@ -68,7 +69,15 @@ impl HttpClientLayer {
     pub fn new(tracer: &Tracer) -> Self {
         let instrumenter = Instrumenter::new(tracer, HttpClientOperation);
         let side = Side::ClientHead;
-        Self { shared: Arc::new(Shared { instrumenter, egress: Egress::default(), hooks: Hooks::default(), side }) }
+        Self {
+            shared: Arc::new(Shared {
+                instrumenter,
+                egress: Egress::default(),
+                hooks: Hooks::default(),
+                side,
+                https: false,
+            }),
+        }
     }
 
     /// Names the hosts that may read the context's baggage: exactly (`inventory`, `127.0.0.1`) or by suffix
@@ -83,6 +92,12 @@ impl HttpClientLayer {
     #[must_use]
     pub fn skip(self, predicate: impl Fn(&RequestView<'_>) -> bool + Send + Sync + 'static) -> Self {
         self.with(|shared| shared.hooks.set_skip(predicate))
+    }
+
+    /// The connections are TLS: requests in origin form, such as those of hyper's `SendRequest`, are `https` and port 443.
+    #[must_use]
+    pub fn https(self) -> Self {
+        self.with(|shared| shared.https = true)
     }
 
     /// When the span ends; by default at the response's head.
@@ -163,7 +178,8 @@ impl Shared {
             self.pass_on(request);
             return None;
         }
-        let span = self.instrumenter.start(&ClientRequest { request: view, resend_count: resend::next() });
+        let span =
+            self.instrumenter.start(&ClientRequest { request: view, resend_count: resend::next(), https: self.https });
         let exchange = Exchange::new(self.side, span, view.method(), self.hooks.error_type());
         self.inject(&exchange.context, request);
         Some(exchange)

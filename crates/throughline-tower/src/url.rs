@@ -1,6 +1,7 @@
 //! URLs without their secrets.
 
 use http::Uri;
+use http::uri::Authority;
 
 /// A query with every value replaced; keys are kept.
 ///
@@ -25,20 +26,19 @@ pub(crate) fn redact_query(query: &str) -> String {
     text
 }
 
-/// An absolute URL with user information and every query value replaced. `http::Uri` has dropped the fragment.
-pub(crate) fn full(uri: &Uri) -> String {
+/// An absolute URL with user information and every query value replaced. `http::Uri` has dropped the fragment; in origin
+/// form the scheme is the connection's and the authority that of the `Host` header.
+pub(crate) fn full(uri: &Uri, scheme: &str, host: Option<&str>) -> String {
     let mut text = String::with_capacity(uri.path().len() + 64);
-    if let Some(scheme) = uri.scheme_str() {
-        text.push_str(scheme);
+    if let Some(authority) = uri.authority().map(Authority::as_str).or(host) {
+        text.push_str(uri.scheme_str().unwrap_or(scheme));
         text.push_str("://");
-    }
-    if let Some(authority) = uri.authority() {
-        match authority.as_str().rsplit_once('@') {
+        match authority.rsplit_once('@') {
             Some((_, host)) => {
                 text.push_str("REDACTED:REDACTED@");
                 text.push_str(host);
             }
-            None => text.push_str(authority.as_str()),
+            None => text.push_str(authority),
         }
     }
     text.push_str(uri.path());
@@ -70,13 +70,14 @@ mod tests {
 
     #[test]
     fn replaces_user_information() {
-        for (input, wanted) in [
-            ("https://u:p@h/x?sig=abc", "https://REDACTED:REDACTED@h/x?sig=REDACTED"),
-            ("https://h/a@b", "https://h/a@b"),
-            ("http://h:81", "http://h:81/"),
-            ("/only/a/path?q=1", "/only/a/path?q=REDACTED"),
+        for (input, host, wanted) in [
+            ("https://u:p@h/x?sig=abc", Some("other"), "https://REDACTED:REDACTED@h/x?sig=REDACTED"),
+            ("https://h/a@b", None, "https://h/a@b"),
+            ("http://h:81", None, "http://h:81/"),
+            ("/only/a/path?q=1", None, "/only/a/path?q=REDACTED"),
+            ("/a/path?q=1", Some("h:81"), "http://h:81/a/path?q=REDACTED"),
         ] {
-            assert_eq!(full(&input.parse().unwrap()), wanted);
+            assert_eq!(full(&input.parse().unwrap(), "http", host), wanted);
         }
     }
 }

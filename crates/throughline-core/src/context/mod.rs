@@ -13,8 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::node::{Extras, Node};
+#[cfg(debug_assertions)]
+use crate::Diagnostic;
 use crate::kind::Suppression;
-use crate::{Baggage, Diagnostic, SamplingState, SemanticKey, SpanContext, SpanRef, TraceState, Tracer};
+use crate::{Baggage, SamplingState, SemanticKey, SpanContext, SpanRef, TraceState, Tracer};
 
 /// What a piece of work belongs to: trace ids, sampling, tracestate, baggage, typed values, and the span that is
 /// being recorded.
@@ -24,7 +26,7 @@ use crate::{Baggage, Diagnostic, SamplingState, SemanticKey, SpanContext, SpanRe
 ///
 /// | to attach it | use |
 /// |---|---|
-/// | to a future, stream or sink | [`ContextExt::with_context`](crate::ContextExt::with_context) |
+/// | to a future, stream or sink | [`ContextExt::with_context`](crate::ContextExt::with_context), [`WithContext::new`](crate::WithContext::new) |
 /// | to a closure that runs here and now | [`scope`](Self::scope) |
 /// | to a closure that runs later, perhaps elsewhere | [`wrap`](Self::wrap) |
 /// | to the rest of a block, without `.await` in it | [`attach`](Self::attach) |
@@ -71,7 +73,8 @@ pub struct Entered<'a> {
 }
 
 /// How often a guard was found where it should not be: dropped out of order, forgotten, or held across an `.await` of a
-/// future that does not move between threads. The second and third are only seen with debug assertions.
+/// future that does not move between threads. The second and third are only seen with debug assertions, and then a
+/// diagnostic is written when the next guard is made.
 #[must_use]
 pub fn misplaced_guards() -> u64 {
     MISPLACED.load(Ordering::Relaxed)
@@ -111,6 +114,8 @@ impl Context {
     #[track_caller]
     #[inline]
     pub fn attach(self) -> ContextGuard {
+        #[cfg(debug_assertions)]
+        report_misplaced();
         let previous = CURRENT.replace(ManuallyDrop::new(self));
         let depth = DEPTH.get() + 1;
         DEPTH.set(depth);
@@ -402,17 +407,23 @@ impl Drop for Entered<'_> {
         #[cfg(debug_assertions)]
         if self.slot.address() != self.entered {
             MISPLACED.fetch_add(1, Ordering::Relaxed);
-            #[expect(clippy::disallowed_methods, reason = "a subscriber that panics while unwinding would abort")]
-            let unwinding = std::thread::panicking();
-            if !unwinding {
-                static HELD: Diagnostic = Diagnostic::new();
-                HELD.warn(|| {
-                    "a context guard outlived the scope, poll or call that it was made in: wrap the future instead of \
-                     holding the guard across an .await"
-                        .to_owned()
-                });
-            }
         }
+    }
+}
+
+/// Says that guards were misplaced: not where that is noticed, which is in `drop`, but where the next one is made.
+#[cfg(debug_assertions)]
+fn report_misplaced() {
+    static REPORTED: AtomicU64 = AtomicU64::new(0);
+    static HELD: Diagnostic = Diagnostic::new();
+    let count = misplaced_guards();
+    if REPORTED.swap(count, Ordering::Relaxed) < count {
+        HELD.warn(|| {
+            format!(
+                "{count} context guards so far were dropped out of order, forgotten, or held across an .await: wrap the \
+                 future with `with_context` instead of holding a guard"
+            )
+        });
     }
 }
 

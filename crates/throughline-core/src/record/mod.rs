@@ -152,6 +152,7 @@ impl Record {
         head.span_context = span_context;
         head.parent = parent;
         head.start = start;
+        head.name = RawName { verb: &"", text: Text::default() };
         head.description = Text::default();
         head.events = 0;
         head.links = 0;

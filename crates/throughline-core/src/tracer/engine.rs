@@ -6,7 +6,6 @@ use std::time::Instant;
 use super::Tracer;
 use crate::attribute::{AttributeVisitor, Key, Value};
 use crate::context::node::{self, Node};
-use crate::kind::Suppression;
 use crate::listener::{End, Start};
 use crate::propagation::Extracted;
 use crate::random::{IdGenerator as _, RandomIds};
@@ -71,7 +70,7 @@ impl Tracer {
                 continue;
             };
             let traits = draft.traits();
-            let parent = self.descend(unique, parent, traits.kind.is_entry());
+            let parent = self.descend(unique, parent, traits.kind);
             if !self.0.enabled || unique.suppression.is_all() {
                 // No span, but the context goes on as it is.
                 return Span::new(node);
@@ -94,7 +93,7 @@ impl Tracer {
 
     /// Fills the node with what it has from its parent, and returns that parent.
     #[inline(always)]
-    fn descend(&self, node: &mut Node, parent: Parent<'_>, entry: bool) -> Option<SpanContext> {
+    fn descend(&self, node: &mut Node, parent: Parent<'_>, kind: SpanKind) -> Option<SpanContext> {
         let explicit = match parent {
             Parent::Current => {
                 Context::peek(|current| node.inherit(current));
@@ -112,10 +111,7 @@ impl Tracer {
                 extracted.span_context.is_some()
             }),
         };
-        if entry && !node.suppression.is_all() {
-            // What the caller was doing says nothing about the one who answers.
-            node.suppression = Suppression::NONE;
-        }
+        node.suppression = node.suppression.below(kind);
         if let Some(current) = FOREIGN.get().filter(|_| !explicit) {
             descend_foreign(node, current());
         }
@@ -227,7 +223,7 @@ impl Tracer {
     pub(crate) fn finish(&self, record: &mut Record, end: SpanEnd, tracestate: &[u8]) {
         record.head.end = self.0.clock.now();
         record.head.outcome = end;
-        if matches!(end, SpanEnd::Cancelled | SpanEnd::Panicked) {
+        if end != SpanEnd::Completed {
             note_outcome(record, end);
         }
         record.seal(tracestate.len());
@@ -270,14 +266,24 @@ fn descend_foreign(node: &mut Node, current: Option<SpanContext>) {
     }
 }
 
-/// What every span says that was cancelled or panicked; a panic is an error, unless the application has said `Ok`.
+/// What every span says that did not complete; failures and panics are errors, unless the application has said `Ok`.
 #[cold]
 fn note_outcome(record: &mut Record, end: SpanEnd) {
+    let outcome: &'static &'static str = match end {
+        SpanEnd::Completed => return,
+        SpanEnd::Failed => {
+            if record.head.status == StatusCode::Unset {
+                record.head.status = StatusCode::Error;
+            }
+            return;
+        }
+        SpanEnd::Cancelled => &"cancelled",
+        SpanEnd::Panicked => &"panicked",
+    };
     if end == SpanEnd::Panicked && record.head.status != StatusCode::Error {
-        let mut span = Recording(record);
-        span.set_error(Value::Static(&"panic"));
+        Recording(record).set_error(Value::Static(&"panic"));
     }
-    record.push(OUTCOME, Value::Static(if end == SpanEnd::Panicked { &"panicked" } else { &"cancelled" }));
+    record.push(OUTCOME, Value::Static(outcome));
 }
 
 /// Without a bridge it costs one load per span.

@@ -192,7 +192,7 @@ fn what_exceeded_the_limits_is_told() {
     (limits.attributes, limits.events, limits.links) = (1, 1, 1);
     (limits.event_attributes, limits.link_attributes) = (1, 1);
     let spans = converted(Tracer::builder().limits(limits), |tracer| {
-        tracer.span("much").start().end_with(SpanEnd::Completed, |span| {
+        let much = tracer.span("much").start_with(|span| {
             let attributes: Vec<(Key<'_>, ours::Value<'_>)> = vec![("a".into(), 1.into()), ("b".into(), 2.into())];
             for _ in 0..3 {
                 span.event("event", &attributes);
@@ -202,6 +202,7 @@ fn what_exceeded_the_limits_is_told() {
                 span.push(key, true);
             }
         });
+        much.end(SpanEnd::Completed);
     });
     let span = &spans[0];
     assert_eq!((span.attributes.len(), span.dropped_attributes_count), (1, 3));

@@ -238,3 +238,13 @@ fn without_a_sink_the_context_flows() {
     assert_eq!(sent(&seen.outgoing).trace_id().to_string(), T);
     assert!(Context::current().is_root());
 }
+
+#[test]
+fn a_server_that_is_called_in_the_same_process_has_a_span_of_its_own() {
+    let (tracer, spans) = tracer();
+    let inner = HttpServerLayer::new(&tracer).layer(Scripted::new().respond(Response::new(ScriptedBody::new())));
+    let mut calls = HttpClientLayer::new(&tracer).layer(inner);
+    let outer = tower::service_fn(|_: Request<()>| calls.call(get("http://inventory/")));
+    drop(ready(HttpServerLayer::new(&tracer).layer(outer).oneshot(get("/"))).unwrap());
+    assert_trace!(spans, server "GET" { client "GET" { server "GET" } });
+}

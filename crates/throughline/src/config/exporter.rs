@@ -31,6 +31,9 @@ pub(super) fn read(variables: &Variables<'_>, has_exporter: bool) -> Result<Opti
         None if has_exporter => Ok(None),
         None if cfg!(feature = "otlp") => Ok(Some(vec![otlp(variables)?])),
         None => {
+            if let Some(variable) = OTLP.into_iter().find(|name| variables.get(name).is_some()) {
+                return Err(ConfigError::MissingFeature { variable, value: "…", feature: "otlp" });
+            }
             NOWHERE.warn(|| {
                 format!(
                     "spans go nowhere: {EXPORTER} is not set, and its default, otlp, needs the cargo feature `otlp`"
@@ -65,5 +68,7 @@ fn otlp(_: &Variables<'_>) -> Result<ExporterKind, ConfigError> {
 static NOWHERE: Diagnostic = Diagnostic::new();
 
 const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
+/// Who sets one of these wants spans to arrive there.
+const OTLP: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
 const ACCEPTED: &str = "otlp, console, none";
 const KNOWN: [&str; 3] = ["zipkin", "jaeger", "otlp/stdout"];

@@ -91,7 +91,7 @@ impl Composite {
 
     /// Reads from headers that were looked through before.
     #[cfg(feature = "http")]
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn extract_scanned<'a>(&self, scan: &HeaderScan<'a>) -> Extracted<'a> {
         self.read(scan)
@@ -108,7 +108,8 @@ impl Composite {
         }
     }
 
-    #[inline]
+    // Inlined by force: what is found is a hundred bytes, and they stay where the caller wants them.
+    #[inline(always)]
     fn read<'a>(&self, carrier: impl Fields<'a> + Copy) -> Extracted<'a> {
         let mut found = Extracted::NOTHING;
         if self.w3c {

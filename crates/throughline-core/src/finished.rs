@@ -501,6 +501,21 @@ impl SpanBuffer {
             + size_of_val(&self.link_attributes[..])
     }
 
+    /// The bytes of memory that the buffer holds, spare capacity included.
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        fn of<T>(vec: &Vec<T>) -> usize {
+            vec.capacity() * size_of::<T>()
+        }
+        of(&self.heads)
+            + of(&self.attributes)
+            + of(&self.text)
+            + of(&self.events)
+            + of(&self.links)
+            + of(&self.event_attributes)
+            + of(&self.link_attributes)
+    }
+
     /// Forgets the spans and keeps the memory.
     pub fn clear(&mut self) {
         let Self { heads, attributes, text, events, links, event_attributes, link_attributes } = self;

@@ -200,11 +200,11 @@ impl Queue {
     pub(crate) fn clear(&self, taken: &mut Taken) {
         let mut room = self.bytes.most / 2;
         for buffer in &mut taken.buffers {
-            let bytes = buffer.bytes();
-            if bytes > room {
+            let held = buffer.allocated();
+            if held > room {
                 *buffer = SpanBuffer::new();
             } else {
-                room -= bytes;
+                room -= held;
                 buffer.clear();
             }
         }

@@ -1,4 +1,7 @@
-//! Finished spans: borrowed, buffered, owned.
+//! Finished spans: borrowed here, buffered and owned in the files below.
+
+mod buffer;
+mod data;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,6 +10,9 @@ use std::time::{Duration, SystemTime};
 use crate::attribute::{AttributeValue, AttributeVisitor, Attributes, Key, Value};
 use crate::record::{Head, RawAttribute, RawEvent, RawKey, RawLink, RawValue, Record, StatusCode, slice};
 use crate::{Resource, Scope, SpanContext, SpanEnd, SpanId, SpanKind, SpanName, Status, TraceState};
+
+pub use self::buffer::SpanBuffer;
+pub use self::data::{EventData, LinkData, SpanData};
 
 /// A span that has ended, lent to a [`SpanSink`](crate::SpanSink) or read from a [`SpanBuffer`].
 #[derive(Clone, Copy)]
@@ -42,100 +48,6 @@ pub struct Link<'a> {
     raw: &'a RawLink,
     span: FinishedSpan<'a>,
     attributes: &'a [RawAttribute],
-}
-
-/// Finished spans by value in a few flat vectors: what a sink copies a span into.
-///
-/// The vectors keep their memory when the buffer is [cleared](Self::clear), so that steady state allocates nothing.
-///
-/// ```
-/// use throughline_core::{Resource, SpanBuffer};
-///
-/// let mut buffer = SpanBuffer::new();
-/// // buffer.push(finished) in a sink; then, on the exporter's thread:
-/// let resource = Resource::new("orders");
-/// for span in buffer.spans(&resource) {
-///     println!("{}", span.name());
-/// }
-/// buffer.clear();
-/// ```
-#[derive(Default, Debug)]
-pub struct SpanBuffer {
-    heads: Vec<Head>,
-    attributes: Vec<RawAttribute>,
-    text: Vec<u8>,
-    events: Vec<RawEvent>,
-    links: Vec<RawLink>,
-    event_attributes: Vec<RawAttribute>,
-    link_attributes: Vec<RawAttribute>,
-}
-
-/// A finished span, owned: for tests, for the console, for whoever keeps spans.
-#[derive(Clone, PartialEq, Debug)]
-#[non_exhaustive]
-pub struct SpanData {
-    /// The span's own identity.
-    pub span_context: SpanContext,
-    /// The span that it is a child of.
-    pub parent_span_id: Option<SpanId>,
-    /// Whether the parent lives in another process.
-    pub parent_is_remote: bool,
-    /// The name, as one text.
-    pub name: String,
-    /// The kind.
-    pub kind: SpanKind,
-    /// When it started, by the wall clock.
-    pub start_time: SystemTime,
-    /// How long it took, by the monotonic clock.
-    pub duration: Duration,
-    /// The status.
-    pub status: Status,
-    /// How it ended.
-    pub end: SpanEnd,
-    /// The attributes, in the order in which they were set.
-    pub attributes: Vec<(Cow<'static, str>, AttributeValue)>,
-    /// The events.
-    pub events: Vec<EventData>,
-    /// The links.
-    pub links: Vec<LinkData>,
-    /// The vendors' entries that the span carried.
-    pub tracestate: Option<TraceState>,
-    /// Attributes that exceeded the limits.
-    pub dropped_attributes: u32,
-    /// Events that exceeded the limits.
-    pub dropped_events: u32,
-    /// Links that exceeded the limits.
-    pub dropped_links: u32,
-    /// The library that made the span.
-    pub scope: Scope,
-    /// The service that made the span.
-    pub resource: Resource,
-}
-
-/// An event, owned.
-#[derive(Clone, PartialEq, Debug)]
-#[non_exhaustive]
-pub struct EventData {
-    /// The name.
-    pub name: Cow<'static, str>,
-    /// When it happened, by the wall clock.
-    pub time: SystemTime,
-    /// The attributes.
-    pub attributes: Vec<(Cow<'static, str>, AttributeValue)>,
-    /// Attributes that exceeded the limits.
-    pub dropped_attributes: u32,
-}
-
-/// A link, owned.
-#[derive(Clone, PartialEq, Debug)]
-#[non_exhaustive]
-pub struct LinkData {
-    /// The span that is linked to.
-    pub span_context: SpanContext,
-    /// The attributes.
-    pub attributes: Vec<(Cow<'static, str>, AttributeValue)>,
-    /// Attributes that exceeded the limits.
-    pub dropped_attributes: u32,
 }
 
 // === impl FinishedSpan ===
@@ -420,144 +332,6 @@ impl<'a> Link<'a> {
     }
 }
 
-// === impl SpanBuffer ===
-
-impl SpanBuffer {
-    /// An empty buffer; does not allocate.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Copies a span in.
-    #[inline]
-    pub fn push(&mut self, span: &FinishedSpan<'_>) {
-        let FinishedSpan { head, parts, resource: _ } = span;
-        self.heads.push(**head);
-        self.attributes.extend_from_slice(parts.attributes);
-        self.text.extend_from_slice(parts.text);
-        if !parts.tracestate.is_empty() {
-            self.text.extend_from_slice(parts.tracestate);
-        }
-        if head.events | head.links != 0 {
-            self.push_rare(parts);
-        }
-    }
-
-    #[cold]
-    fn push_rare(&mut self, parts: &Parts<'_>) {
-        self.events.extend_from_slice(parts.events);
-        self.links.extend_from_slice(parts.links);
-        self.event_attributes.extend_from_slice(parts.event_attributes);
-        self.link_attributes.extend_from_slice(parts.link_attributes);
-    }
-
-    /// The spans in the order in which they came, as those of this resource.
-    pub fn spans<'a>(&'a self, resource: &'a Resource) -> impl Iterator<Item = FinishedSpan<'a>> {
-        let mut attributes = &self.attributes[..];
-        let mut text = &self.text[..];
-        let mut events = &self.events[..];
-        let mut links = &self.links[..];
-        let mut event_attributes = &self.event_attributes[..];
-        let mut link_attributes = &self.link_attributes[..];
-        self.heads.iter().map(move |head| {
-            let events = cut(&mut events, head.events.into());
-            let links = cut(&mut links, head.links.into());
-            let parts = Parts {
-                attributes: cut(&mut attributes, head.attributes as usize),
-                text: cut(&mut text, head.text as usize),
-                tracestate: cut(&mut text, head.tracestate as usize),
-                event_attributes: cut(&mut event_attributes, events.iter().map(|e| e.attributes as usize).sum()),
-                link_attributes: cut(&mut link_attributes, links.iter().map(|l| l.attributes as usize).sum()),
-                events,
-                links,
-            };
-            FinishedSpan { head, parts, resource }
-        })
-    }
-
-    /// How many spans there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.heads.len()
-    }
-
-    /// Whether there is no span.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.heads.is_empty()
-    }
-
-    /// The bytes that the spans take, without spare capacity.
-    #[inline]
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        size_of_val(&self.heads[..])
-            + size_of_val(&self.attributes[..])
-            + self.text.len()
-            + size_of_val(&self.events[..])
-            + size_of_val(&self.links[..])
-            + size_of_val(&self.event_attributes[..])
-            + size_of_val(&self.link_attributes[..])
-    }
-
-    /// The bytes of memory that the buffer holds, spare capacity included.
-    #[must_use]
-    pub fn allocated(&self) -> usize {
-        fn of<T>(vec: &Vec<T>) -> usize {
-            vec.capacity() * size_of::<T>()
-        }
-        of(&self.heads)
-            + of(&self.attributes)
-            + of(&self.text)
-            + of(&self.events)
-            + of(&self.links)
-            + of(&self.event_attributes)
-            + of(&self.link_attributes)
-    }
-
-    /// Forgets the spans and keeps the memory.
-    pub fn clear(&mut self) {
-        let Self { heads, attributes, text, events, links, event_attributes, link_attributes } = self;
-        heads.clear();
-        attributes.clear();
-        text.clear();
-        events.clear();
-        links.clear();
-        event_attributes.clear();
-        link_attributes.clear();
-    }
-
-    /// Makes room for spans of the usual size.
-    pub fn reserve(&mut self, spans: usize) {
-        self.heads.reserve(spans);
-        self.attributes.reserve(spans * USUAL_ATTRIBUTES);
-        self.text.reserve(spans * USUAL_TEXT);
-    }
-}
-
-// === impl SpanData ===
-
-impl SpanData {
-    /// The value of one attribute.
-    #[must_use]
-    pub fn attribute(&self, key: &str) -> Option<&AttributeValue> {
-        self.attributes.iter().find_map(|(name, value)| (name == key).then_some(value))
-    }
-
-    /// The name of the service that made the span.
-    #[must_use]
-    pub fn service(&self) -> &str {
-        self.resource.service_name()
-    }
-}
-
-fn cut<'a, T>(rest: &mut &'a [T], at: usize) -> &'a [T] {
-    let (front, back) = rest.split_at(at.min(rest.len()));
-    *rest = back;
-    front
-}
-
 #[inline]
 fn decode<'a>(
     attributes: &'a [RawAttribute],
@@ -586,6 +360,3 @@ fn decode_key(key: RawKey, text: &[u8]) -> Key<'_> {
 fn owned<'a>(attributes: impl Iterator<Item = (Key<'a>, Value<'a>)>) -> Vec<(Cow<'static, str>, AttributeValue)> {
     attributes.map(|(key, value)| (key.to_name(), value.to_owned())).collect()
 }
-
-const USUAL_ATTRIBUTES: usize = 10;
-const USUAL_TEXT: usize = 160;

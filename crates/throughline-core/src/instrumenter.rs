@@ -70,6 +70,11 @@ impl<O: Operation> Instrumenter<O> {
         &self.operation
     }
 
+    /// The protocol, to be set up: kind, key and scope were asked once and stay.
+    pub fn operation_mut(&mut self) -> &mut O {
+        &mut self.operation
+    }
+
     /// Whether an operation gets a span here: the tracer is on, and the context has none of the same kind.
     ///
     /// Without one the caller passes the ambient context on.

@@ -32,14 +32,21 @@ pub trait Operation: Send + Sync + 'static {
     /// keys do not repeat.
     fn start_attributes<V: AttributeVisitor + ?Sized>(&self, request: &Self::Request<'_>, to: &mut V);
 
+    /// Adds links to the record, after the attributes; by default none. A span that is not recorded has no links, and
+    /// samplers do not see them.
+    fn links(&self, request: &Self::Request<'_>, span: &mut Recording<'_>) {
+        let _ = (request, span);
+    }
+
     /// Writes what is known only at the end: attributes, then the status.
     fn end(&self, response: &Self::Response<'_>, span: &mut Recording<'_>);
 }
 
 /// Starts and ends the spans of one [`Operation`].
 ///
-/// The order is OpenTelemetry Java's. Start: name → attributes → sampler → span → listeners. End: attributes and status →
-/// listeners in reverse → sink. `start` is preceded by [`should_start`](Self::should_start), which the instrumentation asks.
+/// The order is OpenTelemetry Java's. Start: name → attributes → sampler → span → links → listeners. End: attributes and
+/// status → listeners in reverse → sink. `start` is preceded by [`should_start`](Self::should_start), which the
+/// instrumentation asks.
 #[derive(Clone, Debug)]
 pub struct Instrumenter<O> {
     tracer: Tracer,
@@ -158,5 +165,6 @@ impl<O: Operation> Draft for Described<'_, '_, O> {
     #[inline]
     fn write(&mut self, span: &mut Recording<'_>) {
         self.operation.start_attributes(self.request, span);
+        self.operation.links(self.request, span);
     }
 }

@@ -25,6 +25,7 @@
 //! | choose which | [`Sampler`], [`ParentBased`], [`TraceIdRatio`] |
 //! | take them | [`SpanSink`], [`FinishedSpan`], [`SpanBuffer`], [`Listener`] |
 //! | instrument a protocol | [`Instrumenter`], [`Operation`] |
+//! | measure | [`Listener`], [`metrics`] |
 //!
 //! # Guarantees
 //!
@@ -37,6 +38,7 @@
 //!
 //! * `http` (default): [`http::HeaderMap`] as a carrier.
 
+pub mod metrics;
 pub mod propagation;
 
 mod attribute;

@@ -168,6 +168,47 @@ fn ids_may_come_from_elsewhere_and_say_whether_they_are_random() {
 }
 
 #[test]
+fn a_name_keeps_its_verb_when_its_target_changes() {
+    let target = |target| SpanName::Target { verb: &"GET", target };
+    for (name, to, wanted, why) in [
+        (SpanName::Static(&"GET"), "/users/{id}", "GET /users/{id}", "there was none"),
+        (target("/a"), "/users/{id}", "GET /users/{id}", "longer"),
+        (target("/users/{id}"), "/a", "GET /a", "shorter, in its old place"),
+        (target("/a"), "", "GET", "none any more"),
+        (SpanName::Text("work"), "/a", "/a", "one text has no verb"),
+    ] {
+        let (tracer, memory) = recorder();
+        let span = tracer.span(name).start_with(|span| span.push("k", "untouched"));
+        assert_eq!(span.record(|span| span.name_rank()), Some(0));
+        span.context().span().record(|span| span.set_target(to, 3));
+        assert_eq!(span.record(|span| span.name_rank()), Some(3));
+        span.end(SpanEnd::Completed);
+        let span = memory.one();
+        assert_eq!(span.name, wanted, "{why}");
+        assert_eq!(span.attribute("k"), Some(&text("untouched")), "{why}");
+        // The next span of the same cell.
+        let span = tracer.span("next").start();
+        assert_eq!(span.record(|span| span.name_rank()), Some(0), "{why}");
+        span.record(|span| span.set_name("by hand"));
+        assert_eq!(span.record(|span| span.name_rank()), Some(u8::MAX), "{why}");
+    }
+}
+
+#[test]
+fn a_recording_shows_what_was_written() {
+    let (tracer, _memory) = recorder();
+    let span = tracer.span("span").start_with(|span| span.push("text", "é"));
+    span.set("number", 7);
+    span.set("static", Value::Static(&"s"));
+    span.record(|span| {
+        assert_eq!(span.attribute("text").and_then(|value| value.as_text()).as_deref(), Some("é"));
+        assert_eq!(span.attribute("number"), Some(Value::Int(7)));
+        assert_eq!(span.attribute("static"), Some(Value::Static(&"s")));
+        assert_eq!(span.attribute("other"), None);
+    });
+}
+
+#[test]
 fn everything_that_was_written_comes_out_in_order() {
     static SCOPE: Scope = Scope { name: "scope", version: "1.2" };
     let (tracer, memory) = recorder_with(|builder| builder.resource(Resource::new("orders").with("zone", "b")));

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::attribute::{AttributeValue, AttributeVisitor, Attributes, Key, Value};
-use crate::record::{Head, RawAttribute, RawEvent, RawKey, RawLink, RawValue, Record, StatusCode, slice};
+use crate::record::{Head, RawAttribute, RawEvent, RawKey, RawLink, Record, StatusCode, slice};
 use crate::{Resource, Scope, SpanContext, SpanEnd, SpanId, SpanKind, SpanName, Status, TraceState};
 
 pub use self::buffer::SpanBuffer;
@@ -337,16 +337,7 @@ fn decode<'a>(
     attributes: &'a [RawAttribute],
     text: &'a [u8],
 ) -> impl ExactSizeIterator<Item = (Key<'a>, Value<'a>)> + use<'a> {
-    attributes.iter().map(move |raw| {
-        let value = match raw.value {
-            RawValue::Bool(value) => Value::Bool(value),
-            RawValue::Int(value) => Value::Int(value),
-            RawValue::F64(value) => Value::F64(value),
-            RawValue::Static(value) => Value::Static(value),
-            RawValue::Text(at) => Value::Bytes(slice(text, at)),
-        };
-        (decode_key(raw.key, text), value)
-    })
+    attributes.iter().map(move |raw| (decode_key(raw.key, text), raw.value.decode(text)))
 }
 
 #[inline]

@@ -94,6 +94,7 @@ pub(crate) struct Head {
     pub(crate) status: StatusCode,
     pub(crate) outcome: SpanEnd,
     pub(crate) parent_remote: bool,
+    pub(crate) name_rank: u8,
 }
 
 #[derive(Debug)]
@@ -109,6 +110,21 @@ pub(crate) struct Record {
     pub(crate) limits: SpanLimits,
     pub(crate) clock: Clock,
     pub(crate) open: bool,
+}
+
+// === impl RawValue ===
+
+impl RawValue {
+    #[inline(always)]
+    pub(crate) fn decode(self, text: &[u8]) -> Value<'_> {
+        match self {
+            Self::Bool(value) => Value::Bool(value),
+            Self::Int(value) => Value::Int(value),
+            Self::F64(value) => Value::F64(value),
+            Self::Static(value) => Value::Static(value),
+            Self::Text(at) => Value::Bytes(slice(text, at)),
+        }
+    }
 }
 
 // === impl Record ===
@@ -160,6 +176,7 @@ impl Record {
         head.dropped_events = 0;
         head.dropped_links = 0;
         head.status = StatusCode::Unset;
+        head.name_rank = 0;
         self.open = true;
     }
 
@@ -277,14 +294,12 @@ impl Record {
             Value::Bytes(bytes) => bytes,
             _ => &[],
         };
-        let new = cut(new, self.limits.value_length as usize);
         if let RawValue::Text(old) = self.attributes[at].value {
-            let place = old.at as usize..(old.at + old.len) as usize;
-            if !new.is_empty() && new.len() <= place.len() {
-                self.text[place.start..place.start + new.len()].copy_from_slice(new);
-                self.attributes[at].value = RawValue::Text(Text { at: old.at, len: new.len() as u32 });
+            if let Some(text) = self.keep_within(old, new) {
+                self.attributes[at].value = RawValue::Text(text);
                 return;
             }
+            let place = old.at as usize..(old.at + old.len) as usize;
             if place.end == self.text.len() {
                 self.text.truncate(place.start);
                 self.attributes[at].value = RawValue::Text(Text { at: old.at, len: 0 });
@@ -294,6 +309,17 @@ impl Record {
             Some(value) => self.attributes[at].value = value,
             None => self.drop_attribute(),
         }
+    }
+
+    /// Copies a text over an old one, if it fits there.
+    fn keep_within(&mut self, old: Text, new: &[u8]) -> Option<Text> {
+        let new = cut(new, self.limits.value_length as usize);
+        if new.is_empty() || new.len() > old.len as usize {
+            return None;
+        }
+        let at = old.at as usize;
+        self.text[at..at + new.len()].copy_from_slice(new);
+        Some(Text { at: old.at, len: new.len() as u32 })
     }
 
     #[cold]
@@ -321,6 +347,15 @@ impl Record {
 }
 
 impl Record {
+    /// Changes the second part of the name, in its old place if it fits there; without any room the old one stays.
+    pub(crate) fn set_target(&mut self, target: &str) {
+        let target = target.as_bytes();
+        let old = self.head.name.text;
+        if let Some(text) = self.keep_within(old, target).or_else(|| self.keep(target)) {
+            self.head.name.text = text;
+        }
+    }
+
     /// Copies the attributes of an event or a link; how many were kept and how many were not.
     fn nest(&mut self, attributes: &[(Key<'_>, Value<'_>)], most: u32, to: &mut Vec<RawAttribute>) -> (u32, u32) {
         let before = to.len();
@@ -382,6 +417,7 @@ impl Head {
             status: StatusCode::Unset,
             outcome: SpanEnd::Cancelled,
             parent_remote: false,
+            name_rank: 0,
         }
     }
 }

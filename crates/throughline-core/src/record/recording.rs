@@ -33,9 +33,40 @@ impl Recording<'_> {
         self.0.push(key.into(), value.into());
     }
 
-    /// Changes the name.
+    /// Changes the name, for good: its [rank](Self::name_rank) is the highest from now on.
     pub fn set_name<'n>(&mut self, name: impl Into<SpanName<'n>>) {
         self.0.set_name(name.into());
+        self.0.head.name_rank = u8::MAX;
+    }
+
+    /// Changes the second part of a name `verb target`; one without a verb becomes the target alone.
+    ///
+    /// Who knows better renames: the route that a router matched replaces the one that a filter guessed. Which of two
+    /// knows better is for the caller to say, who compares ranks first; here the rank is only remembered. An
+    /// instrumentation sets the `http.route` of a request in the same way.
+    ///
+    /// ```
+    /// use throughline_core::{SpanName, Tracer};
+    ///
+    /// const ROUTER: u8 = 3;
+    /// let tracer = Tracer::builder().build();
+    /// let span = tracer.span(SpanName::Static(&"GET")).start();
+    /// span.record(|span| {
+    ///     if span.name_rank() < ROUTER {
+    ///         span.set_target("/users/{id}", ROUTER); // GET /users/{id}
+    ///     }
+    /// });
+    /// ```
+    pub fn set_target(&mut self, target: &str, rank: u8) {
+        self.0.set_target(target);
+        self.0.head.name_rank = rank;
+    }
+
+    /// How well whoever named the span knew what it is: 0 for the name that it started with, 255 for one that was
+    /// [set](Self::set_name) as a whole, else what [`set_target`](Self::set_target) was told.
+    #[must_use]
+    pub fn name_rank(&self) -> u8 {
+        self.0.head.name_rank
     }
 
     /// Sets the status. `Ok` is final: neither `Unset` nor an error replaces it.
@@ -100,6 +131,13 @@ impl Recording<'_> {
         record.link_attributes = kept;
         record.links.push(RawLink { span_context: to, attributes: counts.0, dropped: counts.1 });
         record.head.links += 1;
+    }
+
+    /// The value of an attribute that was set; a text comes as [`Value::Bytes`] unless it was known at compile time.
+    #[must_use]
+    pub fn attribute(&self, key: &str) -> Option<Value<'_>> {
+        let at = self.position(Key::dynamic(key))?;
+        Some(self.0.attributes[at].value.decode(&self.0.text))
     }
 
     /// Whether an attribute of this key was set.

@@ -29,6 +29,7 @@
 //! | assert traces | [`assert_trace!`], [`shape!`], [`Shape`], [`ExpectedSpan`] |
 //! | see which context was current | [`ContextProbe`], [`ContextLog`] |
 //! | drive HTTP by a script | [`ScriptedBody`], [`ScriptedService`], [`Gate`] |
+//! | read what was measured | [`MemoryMeter`] |
 //! | find guards that were held wrongly | [`assert_no_misplaced_guards`] |
 //!
 //! # Guarantees
@@ -50,6 +51,7 @@ mod leak;
 mod log;
 mod macros;
 mod memory;
+mod meter;
 mod pairing;
 mod probe;
 mod render;
@@ -65,6 +67,7 @@ pub use self::ids::SequentialIds;
 pub use self::leak::assert_no_misplaced_guards;
 pub use self::log::{ContextLog, Observation, Point};
 pub use self::memory::{MemorySink, Spans};
+pub use self::meter::{MemoryMeter, Series};
 pub use self::probe::ContextProbe;
 pub use self::service::{Answer, ScriptedFuture, ScriptedService};
 pub use self::shape::{Mismatch, Part, Shape};

@@ -112,3 +112,18 @@ fn a_foreign_parent_of_another_trace_brings_no_tracestate_of_ours() {
     assert_eq!(span.parent_span_id, Some(foreign(3).span_id()));
     assert_eq!(span.tracestate, None);
 }
+
+#[test]
+fn a_local_root_is_known_through_foreign_spans_of_its_trace_only() {
+    register();
+    let (tracer, _memory) = recorder();
+    let root = tracer.span("root").start();
+    let id = root.span_context().expect("a span has ids");
+    let between = SpanContext::new(id.trace_id(), foreign(2).span_id(), id.flags());
+    for (span, wanted) in [(between, Some(id)), (foreign(3), None)] {
+        let child = root.context().scope(|| with(Some(span), || tracer.span("child").start()));
+        assert_eq!(child.context().local_root_span().span_context(), wanted);
+    }
+    let below = with(Some(foreign(1)), || tracer.span("below another library's").start());
+    assert_eq!(below.context().local_root_span().span_context(), None);
+}

@@ -68,6 +68,8 @@ struct Carried {
     all: bool,
     /// Which span is written to.
     span: Option<usize>,
+    /// Which span is the local root.
+    root: Option<usize>,
 }
 
 const NOTHING: Carried = Carried {
@@ -79,12 +81,14 @@ const NOTHING: Carried = Carried {
     suppressed: Vec::new(),
     all: false,
     span: None,
+    root: None,
 };
 
 /// What a span ought to have.
 #[derive(Default)]
 struct Written {
     span: Option<Span>,
+    id: Option<SpanContext>,
     tracer: usize,
     recorded: bool,
     parent: Option<SpanContext>,
@@ -159,7 +163,7 @@ impl World {
             Step::WithParent(sampled) => {
                 let ids = remote(if sampled { SAMPLED } else { UNSAMPLED });
                 let sampling = SamplingState::of_flag(sampled);
-                let wanted = Carried { ids: Some(ids), sampling, tracestate: None, span: None, ..carried };
+                let wanted = Carried { ids: Some(ids), sampling, tracestate: None, span: None, root: None, ..carried };
                 self.keep(context.with_span_context(ids), wanted);
             }
             Step::Suppress => {
@@ -217,10 +221,13 @@ impl World {
         }
         suppressed.extend(KEYS.get(key));
         let at = self.spans.len();
-        let wanted = Carried { ids: Some(ids), sampling, suppressed, span: sampled.then_some(at), ..carried.clone() };
+        let span_at = sampled.then_some(at);
+        let root = if carried.ids.is_some_and(|parent| !parent.is_remote()) { carried.root } else { span_at };
+        let wanted = Carried { ids: Some(ids), sampling, suppressed, span: span_at, root, ..carried.clone() };
         self.keep(span.context(), wanted);
         self.spans.push(Written {
             span: Some(span),
+            id: Some(ids),
             tracer,
             recorded: sampled,
             parent: carried.ids,
@@ -239,6 +246,7 @@ impl World {
                 sampling: SamplingState::Accept,
                 tracestate: None,
                 span: None,
+                root: None,
                 ..wanted
             };
         }
@@ -302,8 +310,13 @@ impl World {
                 suppressed: wanted.suppressed.clone(),
                 all: context.is_instrumentation_suppressed(),
                 span: wanted.span,
+                root: wanted.root,
             };
             assert_eq!(carried, *wanted);
+            let root = wanted.root.map(|at| self.spans[at].id);
+            assert_eq!(context.local_root_span().span_context(), root.flatten(), "{context:?}");
+            let open = wanted.root.is_some_and(|at| self.spans[at].span.is_some());
+            assert_eq!(context.local_root_span().is_recording(), open);
             assert_eq!(context.baggage().is_empty(), wanted.baggage.is_none(), "{context:?}");
             for key in KEYS {
                 assert_eq!(context.is_suppressed(key), wanted.all || wanted.suppressed.contains(&key), "{key:?}");

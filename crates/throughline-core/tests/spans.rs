@@ -168,6 +168,39 @@ fn ids_may_come_from_elsewhere_and_say_whether_they_are_random() {
 }
 
 #[test]
+fn a_local_root_is_written_to_from_everywhere_below_it() {
+    let (tracer, memory) = recorder();
+    let parent = Context::ROOT.with_span_context(remote(SAMPLED));
+    let root = tracer.span("root").parent(&parent).start();
+    let child = root.context().scope(|| tracer.span("child").start());
+    let derived = child.context().with_value(7).with_baggage(Baggage::new().with("k", "v").unwrap());
+    let grandchild = tracer.span("grandchild").parent(&derived).start();
+    let contexts =
+        [root.context(), root.context().with_value(1), child.context(), derived, grandchild.context().with_value(8)];
+    for (at, context) in contexts.iter().enumerate() {
+        thread::scope(|scope| scope.spawn(|| context.local_root_span().record(|span| span.push("at", at))).join())
+            .unwrap();
+        assert_eq!(context.local_root_span().span_context(), root.span_context());
+    }
+    root.end(SpanEnd::Completed);
+    assert_eq!(memory.one().attributes.len(), contexts.len());
+    grandchild.context().local_root_span().set("late", true);
+    assert_eq!(tracer.stats().late_writes, 1);
+    assert!(parent.local_root_span().span_context().is_none(), "a remote span is none of ours");
+    assert!(Context::ROOT.local_root_span().span_context().is_none());
+}
+
+#[test]
+fn a_local_root_that_is_not_recorded_cannot_be_written_to() {
+    let (off, _) = recorder_with(|builder| builder.sampler(AlwaysOff));
+    let (on, _memory) = recorder_with(|builder| builder.sampler(AlwaysOn));
+    let root = off.span("root").start();
+    let child = on.span("recorded all the same").parent(&root.context()).start();
+    assert!(child.is_recording());
+    assert!(child.context().local_root_span().span_context().is_none());
+}
+
+#[test]
 fn a_name_keeps_its_verb_when_its_target_changes() {
     let target = |target| SpanName::Target { verb: &"GET", target };
     for (name, to, wanted, why) in [

@@ -185,6 +185,27 @@ impl Context {
         SpanRef::new(self.0.clone())
     }
 
+    /// The first span of the trace in this process: its parent is remote, or it has none. It may have ended.
+    ///
+    /// What is learnt below it belongs to it: the route of a request, a decision to keep the trace. Every local span
+    /// below it knows it, in spawned tasks too; it is this context's own span if that is the local root. There is none to
+    /// write to where it is not recorded or where another library recorded it. A child that is alive keeps the cell of
+    /// its local root from being used again, not the root from ending.
+    ///
+    /// ```
+    /// use throughline_core::{Context, Tracer};
+    ///
+    /// let tracer = Tracer::builder().build();
+    /// let request = tracer.span("GET").start();
+    /// let child = request.context().scope(|| tracer.span("find handler").start());
+    /// let found = child.context().scope(|| Context::current().local_root_span());
+    /// assert_eq!(found.span_context(), request.span_context());
+    /// ```
+    #[must_use]
+    pub fn local_root_span(&self) -> SpanRef {
+        SpanRef::new(self.0.as_ref().and_then(Node::local_root).cloned())
+    }
+
     /// The tracer of the span that the context came from.
     #[must_use]
     pub fn tracer(&self) -> Option<&Tracer> {
@@ -249,6 +270,7 @@ impl Context {
         node.span_context = Some(span);
         node.sampling = SamplingState::of_flag(span.is_sampled());
         node.origin = None;
+        node.leave_local_root();
         Self(Some(Arc::new(node))).with_tracestate(None)
     }
 
@@ -260,6 +282,7 @@ impl Context {
         node.span_context = node.span_context.filter(|span| span.is_sampled() == state.is_sampled());
         if node.span_context.is_none() {
             node.origin = None;
+            node.leave_local_root();
             node.drop_tracestate();
         }
         Self(Some(Arc::new(node)))

@@ -19,6 +19,8 @@ pub(crate) struct Node {
     pub(crate) tracer: Option<Tracer>,
     /// The node that has the span's cell, if this one was derived from it by `with_*`.
     pub(crate) origin: Option<Arc<Node>>,
+    /// The node of the local root's span, if that is recorded and another one than this.
+    pub(crate) local_root: Option<Arc<Node>>,
     /// Buffers of an earlier use, for the next `extras`.
     pub(crate) spare: Option<Arc<Extras>>,
     /// The id of the foreign span that was current when the node was made.
@@ -28,6 +30,8 @@ pub(crate) struct Node {
     pub(crate) sampling: SamplingState,
     /// Whether `record` is in use: the span is sampled, or somebody listens.
     pub(crate) recording: bool,
+    /// Of a span that is recorded: its parent is remote, or it has none.
+    pub(crate) is_local_root: bool,
     pub(crate) record: Mutex<Record>,
 }
 
@@ -82,6 +86,19 @@ impl Node {
         None
     }
 
+    /// The node of the local root's span, if that is recorded.
+    #[inline]
+    pub(crate) fn local_root(self: &Arc<Self>) -> Option<&Arc<Self>> {
+        let owner = self.origin.as_ref().unwrap_or(self);
+        owner.local_root.as_ref().or_else(|| (owner.recording && owner.is_local_root).then_some(owner))
+    }
+
+    /// The trace goes on below a span that is not of this process, or of nobody we know.
+    #[cold]
+    pub(crate) fn leave_local_root(&mut self) {
+        drop(self.local_root.take().map(Context::of));
+    }
+
     #[inline]
     pub(crate) fn tracestate(&self) -> Option<&TraceState> {
         self.extras.as_deref().and_then(|extras| extras.tracestate.get())
@@ -105,12 +122,14 @@ impl Node {
             extras: self.extras.clone(),
             tracer: self.tracer.clone(),
             origin,
+            local_root: self.local_root.clone(),
             spare: None,
             foreign: self.foreign,
             anchor: self.anchor,
             suppression: self.suppression,
             sampling: self.sampling,
             recording: false,
+            is_local_root: false,
             record: Mutex::new(record),
         }
     }
@@ -123,12 +142,14 @@ impl Node {
             extras: None,
             tracer: None,
             origin: None,
+            local_root: None,
             spare: None,
             foreign: 0,
             anchor: Anchor::default(),
             suppression: Suppression::NONE,
             sampling: SamplingState::Defer,
             recording: false,
+            is_local_root: false,
             record: Mutex::new(Record::new()),
         }
     }
@@ -141,6 +162,10 @@ impl Node {
         }
         if self.origin.is_some() {
             self.origin = None;
+        }
+        if let Some(root) = self.local_root.take() {
+            // The last child to end gives back what an ended root has left.
+            drop(Context::of(root));
         }
         if self.recording {
             self.recording = false;
@@ -167,6 +192,7 @@ impl Node {
             Some(parent) => {
                 self.span_context = parent.span_context;
                 self.extras = parent.extras.clone();
+                self.local_root = parent.local_root().cloned();
                 self.foreign = parent.foreign;
                 self.anchor = parent.anchor;
                 self.suppression = parent.suppression;
@@ -189,6 +215,9 @@ impl Node {
             self.span_context = extracted.span_context;
             self.sampling = extracted.sampling;
             self.anchor = Anchor::latest();
+            if self.local_root.is_some() {
+                self.leave_local_root();
+            }
         }
         if ambient.node().is_some_and(|node| node.extras.is_some()) {
             return self.adopt_extras(extracted);

@@ -77,6 +77,7 @@ impl Tracer {
             }
             let span_context = self.identify(unique, parent.as_ref(), &traits, draft);
             if unique.recording {
+                unique.is_local_root = parent.is_none_or(|parent| parent.is_remote());
                 self.open(unique, span_context, parent.as_ref(), &traits, start);
                 let record = unique.record_mut();
                 self.guarded(|| {
@@ -259,6 +260,7 @@ fn descend_foreign(node: &mut Node, current: Option<SpanContext>) {
     if let Some(foreign) = current.filter(|span| span.span_id().to_u64() != node.foreign) {
         if node.span_context.is_none_or(|ours| ours.trace_id() != foreign.trace_id()) {
             node.drop_tracestate();
+            node.leave_local_root();
         }
         node.foreign = foreign.span_id().to_u64();
         node.span_context = Some(foreign);

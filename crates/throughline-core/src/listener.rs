@@ -8,8 +8,8 @@ use crate::{SemanticKey, SpanContext, SpanEnd, SpanKind};
 /// Is told of every operation's start and end, recorded or not.
 ///
 /// Both are called on the request's path and borrow everything: copy what is needed, do not block. The attributes of
-/// [`start`](Self::start) are among those of [`end`](Self::end), unchanged unless the application overwrote them. At the
-/// end the listeners are called in reverse order, before the span goes to its sink. A listener that panics is counted in
+/// [`start`](Self::start) are shown again at the [`end`](Self::end), as they were then and as they are. At the end the
+/// listeners are called in reverse order, before the span goes to its sink. A listener that panics is counted in
 /// [`Stats::hook_panics`](crate::Stats::hook_panics).
 pub trait Listener: Send + Sync + 'static {
     /// An operation started.
@@ -46,6 +46,9 @@ pub struct End<'a> {
     pub end: SpanEnd,
     /// How long it took, by the monotonic clock.
     pub duration: Duration,
-    /// All attributes.
+    /// The attributes that [`Start::attributes`] showed, whatever the application did to them since: a gauge goes down
+    /// where it went up.
+    pub start_attributes: &'a dyn Attributes,
+    /// All attributes, as they are now.
     pub attributes: &'a dyn Attributes,
 }

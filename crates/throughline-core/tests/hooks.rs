@@ -230,3 +230,92 @@ fn a_panicking_operation_does_not_reach_the_application_and_is_counted() {
         assert!(memory.spans().len() <= 1, "{at:?}");
     }
 }
+
+/// Compares what is shown of the start at the end with what was shown at the start.
+#[derive(Default)]
+struct Gauge(Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<(String, String)>>>);
+
+impl Listener for Gauge {
+    fn start(&self, start: &Start<'_>) {
+        self.0.lock().expect("no panic under the lock").push(shown(start.attributes));
+    }
+
+    fn end(&self, end: &End<'_>) {
+        let up = self.0.lock().expect("no panic under the lock").pop().expect("it was started");
+        assert_eq!(shown(end.start_attributes), up);
+        self.1.lock().expect("no panic under the lock").push((up, shown(end.attributes)));
+    }
+}
+
+#[test]
+fn what_listeners_saw_at_the_start_they_see_again_at_the_end() {
+    type Write = fn(&mut Recording<'_>);
+    let cases: [(Write, &str, &str); 8] = [
+        (|_| {}, "m=GET n=1 f=true t=last", "nothing was overwritten"),
+        (|span| span.set("m", "PUT"), "m=PUT n=1 f=true t=last", "as long"),
+        (|span| span.set("m", "A"), "m=A n=1 f=true t=last", "shorter: it would fit in the old place"),
+        (|span| span.set("t", "a longer text"), "m=GET n=1 f=true t=a longer text", "the last text of all"),
+        (|span| span.set("n", 2), "m=GET n=2 f=true t=last", "a number"),
+        (|span| span.set("n", "two"), "m=GET n=two f=true t=last", "of another type"),
+        (
+            |span| ["POST", "A", "B", "CONNECT"].iter().for_each(|m| span.set("m", *m)),
+            "m=CONNECT n=1 f=true t=last",
+            "again and again",
+        ),
+        (
+            |span| {
+                span.set("new", "x");
+                for key in ["m", "n", "f", "t", "new"] {
+                    span.set(key, "y");
+                    span.set(key, 3);
+                    span.set(key, "z");
+                }
+            },
+            "m=z n=z f=z t=z new=z",
+            "all of them, and one that came later",
+        ),
+    ];
+    for sampled in [true, false] {
+        let (first, second) = (Gauge::default(), Gauge::default());
+        let seen = [Arc::clone(&first.1), Arc::clone(&second.1)];
+        let builder = Tracer::builder().listener(first).listener(second);
+        let tracer = if sampled { builder } else { builder.sampler(AlwaysOff) }.build();
+        for kept in [false, true] {
+            for (write, wanted, why) in cases {
+                let method = String::from("GET");
+                let span = tracer.span("span").start_with(|span| {
+                    span.push("m", &method);
+                    span.push("n", 1);
+                    span.push("f", true);
+                    span.push("t", "last");
+                });
+                let context = kept.then(|| span.context());
+                span.context().span().record(write);
+                span.end_with(SpanEnd::Completed, |span| span.set("m", span.has("m")));
+                drop(context);
+                for seen in &seen {
+                    let (up, now) = seen.lock().unwrap().pop().expect("it ended");
+                    assert_eq!(up, " m=GET n=1 f=true t=last", "{why}");
+                    let (_, rest) = wanted.split_once(' ').expect("m is the first");
+                    assert_eq!(now, format!(" m=true {rest}"), "{why}");
+                }
+            }
+        }
+        assert_eq!(tracer.stats().hook_panics, 0);
+    }
+}
+
+#[test]
+fn an_overwrite_that_does_not_fit_leaves_what_listeners_saw() {
+    let gauge = Gauge::default();
+    let seen = Arc::clone(&gauge.1);
+    let mut limits = throughline_core::SpanLimits::DEFAULT;
+    limits.text_length = 8;
+    let tracer = Tracer::builder().limits(limits).listener(gauge).build();
+    let span = tracer.span(SpanName::Static(&"span")).start_with(|span| span.push("m", "12345678"));
+    span.set("m", "x");
+    span.set("m", "y");
+    span.end(SpanEnd::Completed);
+    assert_eq!(tracer.stats().hook_panics, 0);
+    assert_eq!(*seen.lock().unwrap(), [(" m=12345678".to_owned(), " m=12345678".to_owned())]);
+}

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::attribute::{AttributeValue, AttributeVisitor, Attributes, Key, Value};
-use crate::record::{Head, RawAttribute, RawEvent, RawKey, RawLink, Record, StatusCode, slice};
+use crate::record::{Head, RawAttribute, RawEvent, RawLink, Record, StatusCode, slice};
 use crate::{Resource, Scope, SpanContext, SpanEnd, SpanId, SpanKind, SpanName, Status, TraceState};
 
 pub use self::buffer::SpanBuffer;
@@ -273,7 +273,7 @@ impl<'a> Event<'a> {
     /// The name.
     #[must_use]
     pub fn name(&self) -> &'a str {
-        decode_key(self.raw.name, self.span.parts.text).as_str()
+        self.raw.name.decode(self.span.parts.text).as_str()
     }
 
     /// When it happened, by the wall clock.
@@ -337,15 +337,7 @@ fn decode<'a>(
     attributes: &'a [RawAttribute],
     text: &'a [u8],
 ) -> impl ExactSizeIterator<Item = (Key<'a>, Value<'a>)> + use<'a> {
-    attributes.iter().map(move |raw| (decode_key(raw.key, text), raw.value.decode(text)))
-}
-
-#[inline]
-fn decode_key(key: RawKey, text: &[u8]) -> Key<'_> {
-    match key {
-        RawKey::Static(name) => Key::new(name),
-        RawKey::Text(at) => Key::dynamic(std::str::from_utf8(slice(text, at)).unwrap_or("\u{fffd}")),
-    }
+    attributes.iter().map(move |raw| raw.decode(text))
 }
 
 fn owned<'a>(attributes: impl Iterator<Item = (Key<'a>, Value<'a>)>) -> Vec<(Cow<'static, str>, AttributeValue)> {

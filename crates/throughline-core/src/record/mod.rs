@@ -107,12 +107,33 @@ pub(crate) struct Record {
     /// The attributes of all events, one event's after the other's; likewise those of the links.
     pub(crate) event_attributes: Vec<RawAttribute>,
     pub(crate) link_attributes: Vec<RawAttribute>,
+    /// How many attributes the listeners saw at the start; zero if nobody listens.
+    pub(crate) told: usize,
+    /// Those of them that were replaced since, as they were, with their places.
+    pub(crate) replaced: Vec<(usize, RawAttribute)>,
     pub(crate) limits: SpanLimits,
     pub(crate) clock: Clock,
     pub(crate) open: bool,
 }
 
-// === impl RawValue ===
+// === impl RawAttribute, RawKey, RawValue ===
+
+impl RawAttribute {
+    #[inline]
+    pub(crate) fn decode(self, text: &[u8]) -> (Key<'_>, Value<'_>) {
+        (self.key.decode(text), self.value.decode(text))
+    }
+}
+
+impl RawKey {
+    #[inline]
+    pub(crate) fn decode(self, text: &[u8]) -> Key<'_> {
+        match self {
+            Self::Static(name) => Key::new(name),
+            Self::Text(at) => Key::dynamic(std::str::from_utf8(slice(text, at)).unwrap_or("\u{fffd}")),
+        }
+    }
+}
 
 impl RawValue {
     #[inline(always)]
@@ -145,6 +166,8 @@ impl Record {
             links: Vec::new(),
             event_attributes: Vec::new(),
             link_attributes: Vec::new(),
+            told: 0,
+            replaced: Vec::new(),
             limits: SpanLimits::DEFAULT,
             clock: Clock::system(),
             open: false,
@@ -289,6 +312,9 @@ impl Record {
     /// Replaces a value, in its old place if it fits there: writing one attribute again and again does not use up the
     /// span's text.
     fn replace(&mut self, at: usize, value: Value<'_>) {
+        if at < self.told && self.replaced.iter().all(|(place, _)| *place != at) {
+            return self.replace_told(at, value);
+        }
         let new = match value {
             Value::Str(text) => text.as_bytes(),
             Value::Bytes(bytes) => bytes,
@@ -309,6 +335,33 @@ impl Record {
             Some(value) => self.attributes[at].value = value,
             None => self.drop_attribute(),
         }
+    }
+
+    /// Replaces a value that listeners saw, and keeps it with its text until they have been told of the end.
+    #[cold]
+    fn replace_told(&mut self, at: usize, value: Value<'_>) {
+        match self.raw_value(value) {
+            Some(value) => {
+                self.replaced.push((at, self.attributes[at]));
+                self.attributes[at].value = value;
+            }
+            None => self.drop_attribute(),
+        }
+    }
+
+    /// The attributes that listeners saw at the start.
+    pub(crate) fn told(&self) -> impl Iterator<Item = RawAttribute> {
+        self.attributes.iter().take(self.told).enumerate().map(|(at, now)| {
+            let before = self.replaced.iter().find_map(|(place, before)| (*place == at).then_some(*before));
+            before.unwrap_or(*now)
+        })
+    }
+
+    /// Listeners have been told of the end.
+    pub(crate) fn forget_told(&mut self) {
+        self.told = 0;
+        self.replaced.clear();
+        self.replaced.shrink_to(KEPT_REPLACED);
     }
 
     /// Copies a text over an old one, if it fits there.
@@ -428,3 +481,4 @@ pub(crate) const ERROR_TYPE: Key<'static> = Key::new("error.type");
 const KEPT_TEXT: usize = 4096;
 const KEPT_ATTRIBUTES: usize = 64;
 const KEPT_EVENTS: usize = 16;
+const KEPT_REPLACED: usize = 8;

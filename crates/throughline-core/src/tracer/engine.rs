@@ -212,6 +212,7 @@ impl Tracer {
     fn tell_start(&self, node: &mut Node, traits: &Traits) {
         let Some(span_context) = node.span_context else { return };
         let record = node.record_mut();
+        record.told = record.attributes.len();
         let view = FinishedSpan::of(record, &[], &self.0.resource);
         let start = Start { span_context, kind: traits.kind, semantic_key: traits.key, attributes: &view };
         for listener in &self.0.listeners {
@@ -238,7 +239,13 @@ impl Tracer {
     }
 
     #[cold]
-    fn tell_end(&self, record: &Record) {
+    fn tell_end(&self, record: &mut Record) {
+        let at_start = |visitor: &mut dyn AttributeVisitor| {
+            for attribute in record.told() {
+                let (key, value) = attribute.decode(&record.text);
+                visitor.attribute(key, value);
+            }
+        };
         let view = FinishedSpan::of(record, &[], &self.0.resource);
         let end = End {
             span_context: view.span_context(),
@@ -246,11 +253,13 @@ impl Tracer {
             semantic_key: record.head.key,
             end: view.end(),
             duration: view.duration(),
+            start_attributes: &at_start,
             attributes: &view,
         };
         for listener in self.0.listeners.iter().rev() {
             self.guarded(|| listener.end(&end));
         }
+        record.forget_told();
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{ERROR_TYPE, RawEvent, RawLink, Record, StatusCode, Text, cut};
 use crate::attribute::{AttributeVisitor, Key, KeyKind, Value};
-use crate::{SpanContext, SpanName, Status};
+use crate::{SpanContext, SpanKind, SpanName, Status};
 
 /// Writes to a span that has not ended.
 ///
@@ -153,6 +153,12 @@ impl Recording<'_> {
             KeyKind::Dynamic(name) => cut(name.as_bytes(), self.0.limits.value_length as usize),
         };
         self.0.attributes.iter().position(|known| self.0.key_str(known.key) == wanted)
+    }
+
+    /// The span's kind.
+    #[must_use]
+    pub fn kind(&self) -> SpanKind {
+        self.0.head.kind
     }
 
     /// The status that was set so far is an error.

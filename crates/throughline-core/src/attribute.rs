@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::TextList;
+
 /// The name of an attribute.
 ///
 /// Names known at compile time cost nothing; others are copied into the span's own text.
@@ -43,6 +45,9 @@ pub enum Value<'a> {
     /// Text of bytes that nobody has checked, such as a header's. What is no UTF-8 is replaced when it is shown
     /// ([`as_text`](Self::as_text)).
     Bytes(&'a [u8]),
+    /// A list of texts. What of it exceeds [`SpanLimits::value_length`](crate::SpanLimits::value_length) is dropped, in
+    /// whole elements from the end.
+    List(TextList<'a>),
 }
 
 /// The value of an attribute, owned.
@@ -57,6 +62,8 @@ pub enum AttributeValue {
     F64(f64),
     /// Text.
     String(Cow<'static, str>),
+    /// A list of texts.
+    List(Vec<Cow<'static, str>>),
 }
 
 /// Takes attributes one by one.
@@ -133,7 +140,7 @@ impl<'a> Value<'a> {
             Self::Str(text) => Some(text.into()),
             Self::Static(text) => Some((*text).into()),
             Self::Bytes(bytes) => Some(String::from_utf8_lossy(bytes)),
-            Self::Bool(_) | Self::Int(_) | Self::F64(_) => None,
+            Self::Bool(_) | Self::Int(_) | Self::F64(_) | Self::List(_) => None,
         }
     }
 
@@ -147,6 +154,7 @@ impl<'a> Value<'a> {
             Self::Static(text) => AttributeValue::String((*text).into()),
             Self::Str(text) => AttributeValue::String(text.to_owned().into()),
             Self::Bytes(bytes) => AttributeValue::String(String::from_utf8_lossy(bytes).into_owned().into()),
+            Self::List(list) => AttributeValue::List(list.texts().map(|text| text.into_owned().into()).collect()),
         }
     }
 }
@@ -160,6 +168,7 @@ impl fmt::Display for Value<'_> {
             Self::Str(text) => f.write_str(text),
             Self::Static(text) => f.write_str(text),
             Self::Bytes(bytes) => f.write_str(&String::from_utf8_lossy(bytes)),
+            Self::List(list) => list.fmt(f),
         }
     }
 }
@@ -173,6 +182,18 @@ impl<'a> From<&'a str> for Value<'a> {
 impl<'a> From<&'a String> for Value<'a> {
     fn from(text: &'a String) -> Self {
         Self::Str(text)
+    }
+}
+
+impl<'a> From<TextList<'a>> for Value<'a> {
+    fn from(list: TextList<'a>) -> Self {
+        Self::List(list)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [&'a str; N]> for Value<'a> {
+    fn from(list: &'a [&'a str; N]) -> Self {
+        Self::List(TextList::from(&list[..]))
     }
 }
 
@@ -225,6 +246,7 @@ impl AttributeValue {
             Self::Int(value) => Value::Int(*value),
             Self::F64(value) => Value::F64(*value),
             Self::String(text) => Value::Str(text),
+            Self::List(list) => Value::List(TextList::from(&list[..])),
         }
     }
 
@@ -233,7 +255,7 @@ impl AttributeValue {
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
-            Self::Bool(_) | Self::Int(_) | Self::F64(_) => None,
+            Self::Bool(_) | Self::Int(_) | Self::F64(_) | Self::List(_) => None,
         }
     }
 }
@@ -247,6 +269,12 @@ impl fmt::Display for AttributeValue {
 impl<'a, T: Into<Value<'a>>> From<T> for AttributeValue {
     fn from(value: T) -> Self {
         value.into().to_owned()
+    }
+}
+
+impl<const N: usize> From<[&'static str; N]> for AttributeValue {
+    fn from(list: [&'static str; N]) -> Self {
+        Self::List(list.map(Cow::Borrowed).into())
     }
 }
 

@@ -8,7 +8,7 @@ use common::{SAMPLED, recorder, recorder_with, remote};
 use proptest::prelude::*;
 use throughline_core::{
     AttributeValue, Context, FinishedSpan, Key, Recording, Resource, SpanBuffer, SpanData, SpanEnd, SpanLimits,
-    SpanSink, Status, TraceState, Tracer, Value,
+    SpanSink, Status, TextList, TraceState, Tracer, Value,
 };
 
 fn limits(change: impl FnOnce(&mut SpanLimits)) -> SpanLimits {
@@ -119,6 +119,29 @@ fn all_texts_together_have_a_limit() {
     assert!(bytes + span.name.len() <= 100, "{bytes}");
     assert_eq!(span.attribute("n"), Some(&7.into()), "what needs no text is kept");
     assert!(span.attributes[..9].iter().all(|(_, value)| value.as_str() == Some("0123456789")));
+}
+
+#[test]
+fn a_list_is_cut_between_its_elements() {
+    for (most, list, wanted, why) in [
+        (4096, &["a", "", "€"][..], Some(&["a", "", "€"][..]), "all of it"),
+        (15, &["abc", "def"], Some(&["abc", "def"]), "more than it needs: four bytes and the text of each"),
+        (14, &["abc", "def"], Some(&["abc", "def"]), "just enough"),
+        (13, &["abc", "def"], Some(&["abc"]), "one byte too few"),
+        (13, &["abc", "def", ""], Some(&["abc"]), "the first that does not fit is the end"),
+        (8, &["€uro"], None, "an element is not cut"),
+        (0, &[], Some(&[]), "an empty list needs nothing"),
+        (3, &[""], None, "an empty text does"),
+    ] {
+        let text_too = |l: &mut SpanLimits| l.text_length = most + 4;
+        for limits in [limits(|l| l.value_length = most), limits(text_too)] {
+            let span = recorded(limits, |span| span.push("k", TextList::from(list)));
+            let wanted: Option<AttributeValue> = wanted
+                .map(|list: &[&str]| AttributeValue::List(list.iter().map(|text| (*text).to_owned().into()).collect()));
+            assert_eq!(span.attribute("k"), wanted.as_ref(), "{why}");
+            assert_eq!(span.dropped_attributes, u32::from(wanted.is_none()), "{why}");
+        }
+    }
 }
 
 #[test]
@@ -233,6 +256,7 @@ fn an_empty_buffer_has_no_spans() {
 #[derive(Clone, Debug)]
 enum Write {
     Attribute(String, Option<String>, i64),
+    List(String, Vec<String>),
     Event(String, Vec<(String, String)>),
     Link(Vec<(String, i64)>),
     Status(String),
@@ -243,6 +267,7 @@ fn writes() -> impl Strategy<Value = Write> {
     let text = || "[a-z€]{0,6}";
     prop_oneof![
         (text(), prop::option::of(text()), any::<i64>()).prop_map(|(k, s, n)| Write::Attribute(k, s, n)),
+        (text(), prop::collection::vec(text(), 0..4)).prop_map(|(k, list)| Write::List(k, list)),
         (text(), prop::collection::vec((text(), text()), 0..4)).prop_map(|(name, of)| Write::Event(name, of)),
         prop::collection::vec((text(), any::<i64>()), 0..4).prop_map(Write::Link),
         text().prop_map(Write::Status),
@@ -254,6 +279,10 @@ fn write(span: &mut Recording<'_>, what: &Write) {
     match what {
         Write::Attribute(key, Some(text), _) => span.set(key, text),
         Write::Attribute(key, None, number) => span.push(key, *number),
+        Write::List(key, list) => {
+            let list: Vec<_> = list.iter().map(String::as_str).collect();
+            span.set(key, TextList::from(&list[..]));
+        }
         Write::Event(name, of) => {
             let of: Vec<_> = of.iter().map(|(k, v)| (Key::dynamic(k), Value::from(v))).collect();
             span.event(name, &of);
@@ -271,12 +300,20 @@ fn write(span: &mut Recording<'_>, what: &Write) {
 fn model(name: &str, writes: &[Write]) -> (String, Vec<(String, AttributeValue)>, Status) {
     let (mut name, mut attributes, mut status) =
         (name.to_owned(), Vec::<(String, AttributeValue)>::new(), Status::Unset);
+    let set = |attributes: &mut Vec<(String, AttributeValue)>, key: &String, value| match attributes
+        .iter_mut()
+        .find(|(known, _)| known == key)
+    {
+        Some((_, known)) => *known = value,
+        None => attributes.push((key.clone(), value)),
+    };
     for what in writes {
         match what {
-            Write::Attribute(key, Some(text), _) => match attributes.iter_mut().find(|(known, _)| known == key) {
-                Some((_, value)) => *value = text.into(),
-                None => attributes.push((key.clone(), text.into())),
-            },
+            Write::Attribute(key, Some(text), _) => set(&mut attributes, key, text.into()),
+            Write::List(key, list) => {
+                let list = list.iter().map(|text| text.clone().into()).collect();
+                set(&mut attributes, key, AttributeValue::List(list));
+            }
             Write::Attribute(key, None, number) => attributes.push((key.clone(), (*number).into())),
             Write::Status(text) => status = Status::Error { description: text.clone().into() },
             Write::Name(text) => name.clone_from(text),
@@ -345,7 +382,11 @@ proptest! {
         prop_assert!(span.attributes.len() <= most.0 as usize && span.events.len() <= most.1 as usize);
         prop_assert!(span.links.len() <= most.2 as usize);
         for (key, value) in &span.attributes {
-            prop_assert!(key.len().max(value.as_str().map_or(0, str::len)) <= most.3 as usize);
+            let text = match value {
+                AttributeValue::List(list) => list.iter().map(|text| text.len()).sum(),
+                other => other.as_str().map_or(0, str::len),
+            };
+            prop_assert!(key.len().max(text) <= most.3 as usize);
         }
     }
 }

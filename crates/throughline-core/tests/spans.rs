@@ -10,8 +10,8 @@ use common::{Job, Memory, SAMPLED, UNSAMPLED, catch, recorder, recorder_with, re
 use throughline_core::propagation::Allow;
 use throughline_core::{
     AlwaysOff, AlwaysOn, AttributeValue, Baggage, Clock, Context, IdGenerator, Instrumenter, Key, ManualClock,
-    Resource, SamplingState, Scope, SemanticKey, SpanContext, SpanEnd, SpanId, SpanKind, SpanName, Status, TraceFlags,
-    TraceId, TraceState, Tracer, Value,
+    Resource, SamplingState, Scope, SemanticKey, SpanContext, SpanEnd, SpanId, SpanKind, SpanName, Status, TextList,
+    TraceFlags, TraceId, TraceState, Tracer, Value,
 };
 
 fn text(value: &str) -> AttributeValue {
@@ -257,6 +257,9 @@ fn everything_that_was_written_comes_out_in_order() {
     span.set("static", Value::Static(&"static"));
     span.set("bytes", Value::Bytes(b"\xff"));
     span.set("big", u64::MAX);
+    span.set("list", &["a", "", "é, b"]);
+    let lines: [&[u8]; 2] = [b"\xff", b"x"];
+    span.set("lines", TextList::from(&lines[..]));
     let other = remote(UNSAMPLED);
     let current = span.context().span();
     current.event("event", &[(Key::new("n"), Value::from(1)), (Key::dynamic("s"), Value::from("x"))]);
@@ -277,9 +280,13 @@ fn everything_that_was_written_comes_out_in_order() {
         ("static", text("static")),
         ("bytes", text("\u{fffd}")),
         ("big", i64::MAX.into()),
+        ("list", ["a", "", "é, b"].into()),
+        ("lines", ["\u{fffd}", "x"].into()),
         ("at.end", (-1).into()),
     ];
     assert_eq!(span.attributes.iter().map(|(k, v)| (&**k, v.clone())).collect::<Vec<_>>(), wanted);
+    assert_eq!(span.attribute("list").unwrap().to_string(), "[a, , é, b]");
+    assert_eq!(span.attribute("lines").unwrap().as_value(), Value::from(TextList::from(&["\u{fffd}", "x"][..])));
     assert_eq!(span.events.iter().map(|event| &*event.name).collect::<Vec<_>>(), ["event", "empty"]);
     assert_eq!(span.events[0].attributes, [("n".into(), 1.into()), ("s".into(), text("x"))]);
     assert!(span.events[1].attributes.is_empty());

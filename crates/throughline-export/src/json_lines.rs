@@ -186,6 +186,13 @@ fn attributes<'a>(to: &mut Vec<u8>, attributes: impl Iterator<Item = (Key<'a>, V
             Value::F64(value) => append(to, format_args!("{value:?}")),
             Value::Bool(value) => append(to, format_args!("{value}")),
             Value::Int(value) => append(to, format_args!("{value}")),
+            Value::List(list) => {
+                to.push(b'[');
+                for (at, element) in list.texts().enumerate() {
+                    text(to, if at == 0 { b"" } else { b"," }, &element);
+                }
+                to.push(b']');
+            }
             other => text(to, b"", &other.to_string()),
         }
     }

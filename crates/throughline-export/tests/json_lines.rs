@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use throughline_core::{
-    Clock, IdGenerator, Key, ManualClock, Resource, SpanContext, SpanEnd, SpanId, SpanKind, Status, TraceFlags,
-    TraceId, Tracer, Value,
+    Clock, IdGenerator, Key, ManualClock, Resource, SpanContext, SpanEnd, SpanId, SpanKind, Status, TextList,
+    TraceFlags, TraceId, Tracer, Value,
 };
 use throughline_export::{Batch, JsonLines, Pipeline};
 
@@ -152,6 +152,8 @@ fn values_that_json_does_not_have() {
         span.push("huge", 1e300);
         span.push("min", i64::MIN);
         span.push("bytes", Value::Bytes(b"a\xffb"));
+        span.push("list", &["\"a\"", "b"]);
+        span.push("none", TextList::from(&[] as &[&str]));
         span.push("twice", 1);
         span.push("twice", 2);
     });
@@ -159,7 +161,8 @@ fn values_that_json_does_not_have() {
     let text = rig.text();
     assert!(text.contains(r#""nan":"NaN","inf":"Infinity","-inf":"-Infinity","huge":1e300,"#), "{text}");
     assert!(text.contains(r#""min":-9223372036854775808,"bytes":"#), "{text}");
-    assert!(text.contains("\"bytes\":\"a\u{fffd}b\",\"twice\":2}"), "{text}");
+    let lists = r#""list":["\"a\"","b"],"none":[]"#;
+    assert!(text.contains(&format!("\"bytes\":\"a\u{fffd}b\",{lists},\"twice\":2}}")), "{text}");
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["attributes"]["huge"], 1e300);
 }

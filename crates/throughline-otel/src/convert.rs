@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use opentelemetry::trace::{Event, Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
-use opentelemetry::{InstrumentationScope, Key, KeyValue, StringValue, Value};
+use opentelemetry::{Array, InstrumentationScope, Key, KeyValue, StringValue, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use throughline_core as ours;
@@ -109,12 +109,16 @@ fn attributes<'a>(attributes: impl ExactSizeIterator<Item = (ours::Key<'a>, ours
     attributes.map(|(key, text)| KeyValue::new(Key::from(key.as_str().to_owned()), value(text))).collect()
 }
 
-fn value(value: ours::Value<'_>) -> Value {
+pub(crate) fn value(value: ours::Value<'_>) -> Value {
     match value {
         ours::Value::Bool(value) => Value::Bool(value),
         ours::Value::Int(value) => Value::I64(value),
         ours::Value::F64(value) => Value::F64(value),
         ours::Value::Static(text) => Value::String(StringValue::from(*text)),
+        ours::Value::List(list) => {
+            let texts = list.texts().map(|text| StringValue::from(text.into_owned()));
+            Value::Array(Array::String(texts.collect()))
+        }
         // Text that nobody has checked is checked here, on the exporter's thread.
         other => Value::String(StringValue::from(other.to_string())),
     }

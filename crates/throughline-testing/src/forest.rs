@@ -74,9 +74,10 @@ pub(crate) fn status_note(status: &Status) -> Option<String> {
 
 /// An attribute as `assert_trace!` would have it.
 pub(crate) fn attribute_note(key: &str, value: &AttributeValue) -> String {
-    match value.as_str() {
-        Some(text) => format!("{key:?} = {text:?}"),
-        None => format!("{key:?} = {value}"),
+    match value {
+        AttributeValue::String(text) => format!("{key:?} = {text:?}"),
+        AttributeValue::List(list) => format!("{key:?} = {list:?}"),
+        other => format!("{key:?} = {other}"),
     }
 }
 

@@ -214,6 +214,18 @@ lines that differ as well (≠ differs, - is missing, + is not expected): 2
 }
 
 #[test]
+fn lists_are_compared_as_a_whole() {
+    let (tracer, spans) = tracer();
+    let server = span(&tracer, SpanKind::Server, "GET", &Context::ROOT);
+    server.set("http.request.header.accept", &["text/html", "*/*"]);
+    server.end(SpanEnd::Completed);
+    assert_trace!(spans, server "GET" ["http.request.header.accept" = ["text/html", "*/*"]]);
+    let text =
+        shape!(server "GET" ["http.request.header.accept" = ["text/html"]]).check(&spans).unwrap_err().to_string();
+    assert!(text.contains(r#"["http.request.header.accept" = ["text/html", "*/*"]]"#), "{text}");
+}
+
+#[test]
 fn shapes_are_made_without_the_macro_too() {
     let (tracer, spans) = tracer();
     let send = span(&tracer, SpanKind::Producer, "send T", &Context::ROOT);

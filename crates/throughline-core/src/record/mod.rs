@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use crate::attribute::{Key, KeyKind, Value};
 use crate::clock::{Anchor, Clock};
-use crate::{Scope, SemanticKey, SpanContext, SpanEnd, SpanId, SpanKind, SpanLimits, SpanName, TraceFlags, TraceId};
+use crate::{
+    Scope, SemanticKey, SpanContext, SpanEnd, SpanId, SpanKind, SpanLimits, SpanName, TextList, TraceFlags, TraceId,
+};
 
 pub use self::recording::Recording;
 
@@ -33,6 +35,8 @@ pub(crate) enum RawValue {
     F64(f64),
     Static(&'static &'static str),
     Text(Text),
+    /// A packed list.
+    List(Text),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -144,6 +148,7 @@ impl RawValue {
             Self::F64(value) => Value::F64(value),
             Self::Static(value) => Value::Static(value),
             Self::Text(at) => Value::Bytes(slice(text, at)),
+            Self::List(at) => Value::List(TextList::packed(slice(text, at))),
         }
     }
 }
@@ -271,6 +276,16 @@ impl Record {
         Some(text)
     }
 
+    /// Copies the front of a list; nothing if there is no room for any of it.
+    #[inline(never)]
+    fn keep_list(&mut self, list: TextList<'_>) -> Option<Text> {
+        let at = self.text.len();
+        let room = (self.limits.text_length as usize).saturating_sub(at);
+        list.pack(room.min(self.limits.value_length as usize), &mut self.text);
+        let len = self.text.len() - at;
+        (len > 0 || list.is_empty()).then_some(Text { at: at as u32, len: len as u32 })
+    }
+
     // Inlined by force: nearly every caller names the kind of value, and the match goes away.
     #[inline(always)]
     fn raw_value(&mut self, value: Value<'_>) -> Option<RawValue> {
@@ -281,6 +296,7 @@ impl Record {
             Value::Static(text) => RawValue::Static(text),
             Value::Str(text) => RawValue::Text(self.keep(text.as_bytes())?),
             Value::Bytes(bytes) => RawValue::Text(self.keep(bytes)?),
+            Value::List(list) => RawValue::List(self.keep_list(list)?),
         })
     }
 
@@ -320,7 +336,7 @@ impl Record {
             Value::Bytes(bytes) => bytes,
             _ => &[],
         };
-        if let RawValue::Text(old) = self.attributes[at].value {
+        if let RawValue::List(old) | RawValue::Text(old) = self.attributes[at].value {
             if let Some(text) = self.keep_within(old, new) {
                 self.attributes[at].value = RawValue::Text(text);
                 return;

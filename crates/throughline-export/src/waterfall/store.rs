@@ -218,7 +218,10 @@ fn strip(span: &mut SpanData) {
 }
 
 fn size(span: &SpanData) -> usize {
-    let text = |value: &AttributeValue| value.as_str().map_or(0, str::len);
+    let text = |value: &AttributeValue| match value {
+        AttributeValue::List(list) => list.iter().map(|text| size_of_val(text) + text.len()).sum(),
+        other => other.as_str().map_or(0, str::len),
+    };
     let attributes: usize =
         span.attributes.iter().map(|(key, value)| size_of_val(value) + key.len() + text(value)).sum();
     // The ids are kept twice more.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry::trace::{SpanId, SpanKind, Status};
-use opentelemetry::{KeyValue, Value};
+use opentelemetry::{Array, KeyValue, Value};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use throughline_core as ours;
@@ -126,6 +126,7 @@ fn every_type_of_value_is_kept() {
             span.push("static", ours::Value::Static(&"GET"));
             span.push("bytes", ours::Value::Bytes(b"a\xff"));
             span.push(Key::dynamic(&String::from("dynamic.key")), 1_u32);
+            span.push("list", &["a", "b"]);
         });
     });
     assert_eq!(
@@ -138,6 +139,7 @@ fn every_type_of_value_is_kept() {
             KeyValue::new("static", "GET"),
             KeyValue::new("bytes", "a\u{fffd}"),
             KeyValue::new("dynamic.key", 1_i64),
+            KeyValue::new("list", Value::Array(Array::String(vec!["a".into(), "b".into()]))),
         ]
     );
 }

@@ -20,6 +20,8 @@ pub struct Stats {
     pub hook_panics: u64,
     /// Baggage that was not sent because the host was not named in `baggage_to`.
     pub baggage_withheld: u64,
+    /// Callers that asked for their trace to be recorded more often than an edge policy grants; the sampler decided.
+    pub forced_sampling_limited: u64,
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +32,7 @@ pub(crate) struct Counters {
     pub(crate) abandoned: AtomicU64,
     pub(crate) hook_panics: AtomicU64,
     pub(crate) baggage_withheld: AtomicU64,
+    pub(crate) forced_sampling_limited: AtomicU64,
 }
 
 impl Counters {
@@ -42,6 +45,7 @@ impl Counters {
             abandoned: read(&self.abandoned),
             hook_panics: read(&self.hook_panics),
             baggage_withheld: read(&self.baggage_withheld),
+            forced_sampling_limited: read(&self.forced_sampling_limited),
         }
     }
 }

@@ -2,12 +2,13 @@
 
 mod common;
 
-use common::{SAMPLED, UNSAMPLED, recorder_with, remote};
+use common::{Job, SAMPLED, UNSAMPLED, recorder_with, remote, written};
 use proptest::prelude::*;
-use throughline_core::propagation::Extracted;
+use throughline_core::propagation::{Allow, Extracted};
 use throughline_core::{
-    AlwaysOff, AlwaysOn, Context, Key, ParentBased, Sampler, SamplingDecision, SamplingInput, SamplingState,
-    SpanContext, SpanEnd, SpanId, SpanKind, TraceFlags, TraceId, TraceIdRatio, TraceState, Tracer, Value,
+    AlwaysOff, AlwaysOn, Context, Instrumenter, Key, ParentBased, Sampler, SamplingDecision, SamplingInput,
+    SamplingState, SpanContext, SpanEnd, SpanId, SpanKind, TraceFlags, TraceId, TraceIdRatio, TraceState, Tracer,
+    Value,
 };
 
 /// Whether a span below this context is recorded, and what its context says.
@@ -44,6 +45,34 @@ fn parents_decide_and_roots_are_asked_about() {
         assert_eq!(sampled(ParentBased::new(AlwaysOff), &parent), (by_off.is_sampled(), by_off), "{why}: off");
         assert!(sampled(AlwaysOn, &parent).0 && !sampled(AlwaysOff, &parent).0, "{why}: the others do not ask");
     }
+}
+
+#[test]
+fn a_parent_may_be_believed_but_for_its_decision() {
+    for (text, why) in [(SAMPLED, "it wanted to be recorded"), (UNSAMPLED, "it did not")] {
+        let said = Extracted::NOTHING.with_parent(remote(text), SamplingState::of_flag(remote(text).is_sampled()));
+        let believed = said.with_tracestate(&b"a=1"[..]).with_baggage(&b"k=v"[..]).without_sampling();
+        assert_eq!(believed.sampling_state(), SamplingState::Defer, "{why}");
+        let passed_on = believed.to_context(&Context::ROOT);
+        assert_eq!(passed_on.span_context().map(|span| span.is_sampled()), Some(false), "{why}: nobody has decided");
+        let samplers: [(Box<dyn Sampler>, bool); 4] = [
+            (Box::new(ParentBased::new(AlwaysOn)), true),
+            (Box::new(ParentBased::new(AlwaysOff)), false),
+            (Box::new(AlwaysOn), true),
+            (Box::new(AlwaysOff), false),
+        ];
+        for (sampler, ours) in samplers {
+            let (tracer, _) = recorder_with(|builder| builder.sampler(sampler));
+            let span = Instrumenter::new(&tracer, Job::new(SpanKind::Server, None)).start_remote(&believed, &1);
+            let context = span.context();
+            assert_eq!(context.span_context().map(|span| span.trace_id()), Some(remote(text).trace_id()), "{why}");
+            assert_eq!(context.tracestate().map(ToString::to_string).as_deref(), Some("a=1"), "{why}");
+            assert_eq!(context.baggage().get("k"), Some("v"), "{why}");
+            let sent = written(&context, Allow::ALL);
+            assert_eq!(sent["traceparent"].ends_with("-01"), ours, "{why}: our own decision goes on");
+        }
+    }
+    assert!(Extracted::NOTHING.without_sampling().is_empty());
 }
 
 #[test]

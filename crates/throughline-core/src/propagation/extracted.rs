@@ -18,7 +18,7 @@ pub struct Extracted<'a> {
 }
 
 impl<'a> Extracted<'a> {
-    /// Nothing was found.
+    /// Nothing was found: what an edge that believes nobody goes on with.
     pub const NOTHING: Self = Self {
         span_context: None,
         sampling: SamplingState::Defer,
@@ -39,6 +39,18 @@ impl<'a> Extracted<'a> {
     #[must_use]
     pub fn with_sampling(mut self, sampling: SamplingState) -> Self {
         self.sampling = sampling;
+        self
+    }
+
+    /// Without what was said about sampling: the ids are believed, the decision is ours. Until somebody makes it, the
+    /// *sampled* flag is not passed on.
+    #[must_use]
+    pub fn without_sampling(mut self) -> Self {
+        self.span_context = self.span_context.map(|parent| {
+            let flags = parent.flags().with_sampled(false);
+            SpanContext::new(parent.trace_id(), parent.span_id(), flags).with_remote(true)
+        });
+        self.sampling = SamplingState::Defer;
         self
     }
 

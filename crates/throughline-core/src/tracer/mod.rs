@@ -114,6 +114,13 @@ impl Tracer {
         &self.0.limits
     }
 
+    /// Where the time comes from: instrumentations that wait or count by it can be tested with a clock that stands still.
+    #[inline]
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
     /// Whether instrumentations make spans. A tracer that is switched off propagates all the same.
     #[inline]
     #[must_use]
@@ -131,6 +138,12 @@ impl Tracer {
     #[doc(hidden)]
     pub fn count_baggage_withheld(&self) {
         count(&self.0.counters.baggage_withheld);
+    }
+
+    /// Counts a caller's wish to be recorded that an edge policy did not grant.
+    #[doc(hidden)]
+    pub fn count_forced_sampling_limited(&self) {
+        count(&self.0.counters.forced_sampling_limited);
     }
 
     /// Makes a cell one for spans of this tracer.

@@ -48,15 +48,12 @@ impl Redact {
     /// ```
     #[inline]
     pub(crate) fn query<'q>(&self, query: &'q str) -> Cow<'q, str> {
-        let mut text = String::new();
-        match self.first(query) {
-            None => Cow::Borrowed(query),
-            Some(_) => {
-                text.reserve(query.len() + REDACTED.len());
-                self.write_query(query, &mut text);
-                Cow::Owned(text)
-            }
+        if query.split('&').all(|pair| self.hidden(pair).is_none()) {
+            return Cow::Borrowed(query);
         }
+        let mut text = String::with_capacity(query.len() + REDACTED.len());
+        self.write_query(query, &mut text);
+        Cow::Owned(text)
     }
 
     /// Appends an absolute URL. `http::Uri` has dropped the fragment; in origin form the scheme is the connection's and
@@ -98,43 +95,30 @@ impl Redact {
         to.push_str(fragment);
     }
 
+    #[inline]
     fn write_query(&self, query: &str, to: &mut String) {
-        let mut rest = query;
-        while let Some(value) = self.first(rest) {
-            let (kept, after) = rest.split_at(value);
-            to.push_str(kept);
-            to.push_str(REDACTED);
-            rest = &after[after.find('&').unwrap_or(after.len())..];
-        }
-        to.push_str(rest);
-    }
-
-    /// Where the first value begins that is not to be seen.
-    #[inline]
-    fn first(&self, query: &str) -> Option<usize> {
-        if matches!(self, Self::None) {
-            return None;
-        }
-        let mut at = 0;
-        for pair in query.split('&') {
-            if let Some(equals) = pair.find('=') {
-                if self.hides(&pair[..equals]) {
-                    return Some(at + equals + 1);
-                }
+        for (at, pair) in query.split('&').enumerate() {
+            if at > 0 {
+                to.push('&');
             }
-            at += pair.len() + 1;
+            match self.hidden(pair) {
+                Some(key) => to.extend([key, "=", REDACTED]),
+                None => to.push_str(pair),
+            }
         }
-        None
     }
 
+    /// The key of a pair whose value is not to be seen.
     #[inline]
-    fn hides(&self, key: &str) -> bool {
-        match self {
+    fn hidden<'p>(&self, pair: &'p str) -> Option<&'p str> {
+        let (key, _) = pair.split_once('=')?;
+        let hidden = match self {
             Self::All => true,
             Self::Listed => LISTED.contains(&key),
             Self::Keys(keys) => keys.iter().any(|hidden| hidden == key),
             Self::None => false,
-        }
+        };
+        hidden.then_some(key)
     }
 }
 

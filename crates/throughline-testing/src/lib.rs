@@ -31,6 +31,7 @@
 //! | drive HTTP by a script | [`ScriptedBody`], [`ScriptedService`], [`Gate`] |
 //! | read what was measured | [`MemoryMeter`] |
 //! | find guards that were held wrongly | [`assert_no_misplaced_guards`] |
+//! | check an adapter of one's own | `conformance::http`, with the feature `http` |
 //!
 //! # Guarantees
 //!
@@ -42,6 +43,8 @@
 mod assignment;
 mod body;
 mod compare;
+#[cfg(feature = "http")]
+pub mod conformance;
 mod differences;
 mod expected;
 mod forest;

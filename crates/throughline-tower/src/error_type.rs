@@ -10,7 +10,7 @@ pub(crate) fn error_type<E: 'static>(error: &E) -> &'static str {
     if let Some(known) = hyper_client(error) {
         return known;
     }
-    error_type_with(error, known)
+    error_type_with(error, known_error)
 }
 
 /// hyper's own types say nothing by their names: both are called `Error`.
@@ -21,10 +21,12 @@ fn hyper_client<E: 'static>(error: &E) -> Option<&'static str> {
         Some(error) => error as &(dyn Error + 'static),
         None => error.downcast_ref::<hyper_util::client::legacy::Error>()?,
     };
-    Some(throughline_core::error_type_in_chain(error, known).unwrap_or("hyper_error"))
+    Some(throughline_core::error_type_in_chain(error, known_error).unwrap_or("hyper_error"))
 }
 
-fn known(error: &(dyn Error + 'static)) -> Option<&'static str> {
+/// What an error in a chain of sources is called, where it is one of those that HTTP stacks know.
+#[doc(hidden)]
+pub fn known_error(error: &(dyn Error + 'static)) -> Option<&'static str> {
     #[cfg(feature = "timeout")]
     if error.is::<tower::timeout::error::Elapsed>() {
         return Some("timeout");
@@ -40,7 +42,7 @@ fn known(error: &(dyn Error + 'static)) -> Option<&'static str> {
 #[cfg(feature = "hyper")]
 fn hyper_error(error: &hyper::Error) -> Option<&'static str> {
     // Where there is a cause it says more than hyper's own kind.
-    if let Some(cause) = error.source().and_then(|cause| throughline_core::error_type_in_chain(cause, known)) {
+    if let Some(cause) = error.source().and_then(|cause| throughline_core::error_type_in_chain(cause, known_error)) {
         return Some(cause);
     }
     match error {

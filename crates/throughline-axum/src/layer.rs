@@ -10,7 +10,7 @@ use http::{Extensions, Request, Response};
 use http_body_util::BodyExt as _;
 use pin_project_lite::pin_project;
 use throughline_core::Tracer;
-use throughline_tower::{RequestView, ResponseBody};
+use throughline_tower::{Ingress, Redact, RequestView, ResponseBody};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -25,6 +25,17 @@ pub struct HttpServerLayer(throughline_tower::HttpServerLayer);
 /// [`Service`] made by [`HttpServerLayer`].
 #[derive(Clone, Debug)]
 pub struct HttpServer<S>(throughline_tower::HttpServer<S>);
+
+/// The settings that need no word of axum.
+macro_rules! settings_of_tower {
+    ($($setting:ident($($argument:ident: $type:ty)?);)*) => {$(
+        #[doc = concat!("As [`throughline_tower::HttpServerLayer::", stringify!($setting), "`].")]
+        #[must_use]
+        pub fn $setting(self $(, $argument: $type)?) -> Self {
+            Self(self.0.$setting($($argument)?))
+        }
+    )*};
+}
 
 pin_project! {
     /// Response future of [`HttpServer`].
@@ -45,41 +56,53 @@ impl HttpServerLayer {
         Self(throughline_tower::HttpServerLayer::new(tracer).route(matched_path).peer(peer_address))
     }
 
-    /// Makes no span for the requests that the predicate holds for. Their context is propagated all the same.
-    #[must_use]
-    pub fn skip(self, predicate: impl Fn(&RequestView<'_>) -> bool + Send + Sync + 'static) -> Self {
-        Self(self.0.skip(predicate))
-    }
-
-    /// Another source of the route than axum's [`MatchedPath`](axum::extract::MatchedPath).
+    /// As [`throughline_tower::HttpServerLayer::route`], in place of axum's [`MatchedPath`](axum::extract::MatchedPath).
     #[must_use]
     pub fn route(self, source: for<'a> fn(&'a Extensions) -> Option<&'a str>) -> Self {
         Self(self.0.route(source))
     }
 
-    /// Another source of the peer than axum's [`ConnectInfo`](axum::extract::ConnectInfo).
+    /// As [`throughline_tower::HttpServerLayer::peer`], in place of axum's [`ConnectInfo`](axum::extract::ConnectInfo).
     #[must_use]
     pub fn peer(self, source: fn(&Extensions) -> Option<SocketAddr>) -> Self {
         Self(self.0.peer(source))
     }
 
-    /// The connections are TLS: requests in origin form get `url.scheme` = `https`.
-    #[must_use]
-    pub fn https(self) -> Self {
-        Self(self.0.https())
-    }
-
-    /// What `error.type` errors of the type `E` get: [`throughline_tower::HttpServerLayer::error_type`].
-    ///
-    /// A body's error is a [`BoxError`](axum::BoxError): what [`axum::Error`] wraps.
+    /// As [`throughline_tower::HttpServerLayer::error_type`]. A body's error is a [`BoxError`](axum::BoxError): what
+    /// [`axum::Error`] wraps.
     #[must_use]
     pub fn error_type<E: 'static>(self, name: impl Fn(&E) -> Option<&'static str> + Send + Sync + 'static) -> Self {
         Self(self.0.error_type(name))
     }
 
+    settings_of_tower! {
+        skip(predicate: impl Fn(&RequestView<'_>) -> bool + Send + Sync + 'static);
+        https();
+        trusted_proxies(count: usize);
+        ingress(policy: Ingress);
+        ingress_by(policy: impl Fn(&RequestView<'_>) -> Ingress + Send + Sync + 'static);
+        public_edge();
+        forced_sampling_limit(per_second: u32);
+        trace_response();
+        first_byte_event();
+        upgrades();
+        known_methods(methods: impl IntoIterator<Item = impl AsRef<str>>);
+        redact(redact: Redact);
+        capture_request_headers(names: impl IntoIterator<Item = impl AsRef<str>>);
+        capture_response_headers(names: impl IntoIterator<Item = impl AsRef<str>>);
+        body_sizes();
+    }
+
     /// Wraps a service: [`Layer::layer`] without the trait in scope.
     pub fn layer<S>(&self, inner: S) -> HttpServer<S> {
         HttpServer(self.0.layer(inner))
+    }
+}
+
+impl From<throughline_tower::HttpServerLayer> for HttpServerLayer {
+    /// The layer as it is set up, with axum's own body.
+    fn from(layer: throughline_tower::HttpServerLayer) -> Self {
+        Self(layer)
     }
 }
 

@@ -24,8 +24,10 @@
 
 mod extract;
 mod layer;
+mod route;
 mod sources;
 
-pub use self::extract::CurrentSpan;
+pub use self::extract::{CurrentBaggage, CurrentSpan, CurrentTraceId};
 pub use self::layer::{HttpServer, HttpServerLayer, ResponseFuture};
+pub use self::route::{RouteLayer, Routed};
 pub use self::sources::{matched_path, peer_address};

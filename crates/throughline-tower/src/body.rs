@@ -26,7 +26,7 @@ pin_project! {
             let mut this = this.project();
             let Some(mut watch) = this.watch.take() else { return };
             watch.exchange.run(Phase::Body, || this.inner.set(None));
-            watch.exchange.cancel(Phase::Body);
+            watch.exchange.cancel(Phase::Body, Some(watch.sent));
         }
     }
 }
@@ -38,6 +38,8 @@ pub struct Watch {
     pub(crate) exchange: Exchange,
     /// Bytes until nobody asks any more.
     pub(crate) left: Option<u64>,
+    /// Bytes that were handed on.
+    pub(crate) sent: u64,
 }
 
 impl<B> ResponseBody<B> {
@@ -68,7 +70,7 @@ where
 
         let mut this = self.project();
         let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let Some(Watch { exchange, left }) = this.watch else { return inner.poll_frame(cx) };
+        let Some(Watch { exchange, left, sent }) = this.watch else { return inner.poll_frame(cx) };
         let frame = ready!(exchange.run(Phase::Body, || inner.as_mut().poll_frame(cx)));
         let ended = match &frame {
             None => true,
@@ -76,7 +78,12 @@ where
             Some(Ok(frame)) => match frame.data_ref() {
                 None => frame.is_trailers(),
                 Some(data) => {
-                    *left = left.map(|left| left.saturating_sub(data.remaining() as u64));
+                    let length = data.remaining() as u64;
+                    if *sent == 0 && length > 0 && exchange.wants_first_byte() {
+                        exchange.first_byte();
+                    }
+                    *sent += length;
+                    *left = left.map(|left| left.saturating_sub(length));
                     *left == Some(0) || inner.is_end_stream()
                 }
             },
@@ -87,8 +94,8 @@ where
                 exchange.run(Phase::Body, || this.inner.set(None));
             }
             match &frame {
-                Some(Err(error)) => exchange.fail(error),
-                _ => exchange.complete(),
+                Some(Err(error)) => exchange.fail(error, Some(*sent)),
+                _ => exchange.complete(Some(*sent)),
             }
             *this.watch = None;
         }

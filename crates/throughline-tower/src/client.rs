@@ -6,29 +6,37 @@ use std::task::{self, Poll};
 
 use http::{Request, Response};
 use http_body::Body;
-use throughline_core::{Context, Instrumenter, Tracer};
+use throughline_core::propagation::Allow;
+use throughline_core::{Context, Instrumenter, Span, Tracer};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::attributes::{ClientRequest, HttpClientOperation};
+use crate::capture_layer::Captured;
 use crate::egress::Egress;
-use crate::exchange::{Exchange, Phase, Side};
-use crate::hooks::{Hooks, inner_service};
-use crate::{RequestView, ResponseBody, ResponseFuture, authority, resend};
+use crate::exchange::{Exchange, Phase, ResponseOptions, Side};
+use crate::hooks::{Skip, common_settings, inner_service};
+use crate::peer_service::{InvalidPeer, PeerServices};
+use crate::template::{InvalidTemplate, Templates};
+use crate::{InvalidHost, RequestView, ResponseBody, ResponseFuture, UrlTemplate, authority, resend};
 
 /// [`Layer`] that makes one CLIENT span per request and tells the other side of it.
 ///
 /// ```
-/// # let (tracer, _) = throughline_testing::tracer();
 /// use throughline_tower::HttpClientLayer;
 ///
-/// let layer = HttpClientLayer::new(&tracer).baggage_to(["inventory", "*.shop.internal"]);
-/// # let _ = layer;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (tracer, _) = throughline_testing::tracer();
+/// let layer = HttpClientLayer::new(&tracer).baggage_to(["inventory", "*.shop.internal"])?;
+/// # Ok(()) }
 /// ```
 ///
 /// Each request that passes is a span of its own: inside a retry there is one per attempt, and with a
 /// [`ResendLayer`](crate::ResendLayer) outside the retry they are numbered. The request's own trace headers are
 /// replaced. Ids and tracestate go to every host, baggage to those that were named.
+///
+/// The parent is the current context when the request is made, or the one that a [`CaptureLayer`](crate::CaptureLayer) has
+/// put into its extensions.
 #[derive(Clone, Debug)]
 pub struct HttpClientLayer {
     shared: Arc<Shared>,
@@ -52,13 +60,24 @@ pub enum EndAt {
     Body,
 }
 
+/// What an adapter knows of a request that `http::Request` cannot hold.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The URL as the application wrote it.
+    pub url: Option<&'a str>,
+    /// What may be told at most, whatever the policy of the host.
+    pub limit: Allow,
+}
+
 #[derive(Clone)]
 struct Shared {
     instrumenter: Instrumenter<HttpClientOperation>,
     egress: Egress,
-    hooks: Hooks,
+    templates: Option<Templates>,
+    skip: Skip,
+    response: Option<Arc<ResponseOptions>>,
     side: Side,
-    https: bool,
 }
 
 // === impl HttpClientLayer ===
@@ -67,37 +86,77 @@ impl HttpClientLayer {
     /// Makes spans with this tracer.
     #[must_use]
     pub fn new(tracer: &Tracer) -> Self {
-        let instrumenter = Instrumenter::new(tracer, HttpClientOperation);
-        let side = Side::ClientHead;
+        let instrumenter = Instrumenter::new(tracer, HttpClientOperation::default());
         Self {
             shared: Arc::new(Shared {
                 instrumenter,
                 egress: Egress::default(),
-                hooks: Hooks::default(),
-                side,
-                https: false,
+                templates: None,
+                skip: Skip::default(),
+                response: None,
+                side: Side::ClientHead,
             }),
         }
     }
 
-    /// Names the hosts that may read the context's baggage: exactly (`inventory`, `127.0.0.1`) or by suffix
-    /// (`*.shop.internal`). Without it no host does. Scheme and port are no part of a name, `*` alone names nobody, and
-    /// a second call replaces the first.
-    #[must_use]
-    pub fn baggage_to<H: AsRef<str>>(self, hosts: impl IntoIterator<Item = H>) -> Self {
-        self.with(|shared| shared.egress = Egress::new(hosts))
+    /// Names the hosts that may read the context's baggage: [`egress`](Self::egress) with [`Allow::ALL`]. Without it no host
+    /// does.
+    ///
+    /// # Errors
+    ///
+    /// A name that is none.
+    pub fn baggage_to<H: AsRef<str>>(self, hosts: impl IntoIterator<Item = H>) -> Result<Self, InvalidHost> {
+        self.egress(hosts, Allow::ALL)
     }
 
-    /// Makes no span for the requests that the predicate holds for. The context is propagated all the same.
+    /// What these hosts are told: exactly (`inventory`, `127.0.0.1`) or by suffix (`*.shop.internal`, which is every host
+    /// below it and not itself), on any port or on one (`inventory:8080`).
+    ///
+    /// An exact name beats a suffix, a longer suffix a shorter one, and of the same name the later call holds. Hosts that
+    /// nobody names are told ids and tracestate, unless [`egress_otherwise`](Self::egress_otherwise) says so.
+    ///
+    /// # Errors
+    ///
+    /// A name that is none.
+    pub fn egress<H: AsRef<str>>(self, hosts: impl IntoIterator<Item = H>, allow: Allow) -> Result<Self, InvalidHost> {
+        let egress = self.shared.egress.clone().rule(hosts, allow)?;
+        Ok(self.with(|shared| shared.egress = egress))
+    }
+
+    /// What every host is told that is not named; by default ids and tracestate ([`Allow::TRACE`]).
     #[must_use]
-    pub fn skip(self, predicate: impl Fn(&RequestView<'_>) -> bool + Send + Sync + 'static) -> Self {
-        self.with(|shared| shared.hooks.set_skip(predicate))
+    pub fn egress_otherwise(self, allow: Allow) -> Self {
+        self.with(|shared| shared.egress = std::mem::take(&mut shared.egress).otherwise(allow))
+    }
+
+    /// Path patterns that name spans and become `url.template`: `/users/{id}`, `/files/{*path}`; the first that matches. A
+    /// [`UrlTemplate`] among a request's extensions goes before them. By default spans are named by their method alone.
+    ///
+    /// # Errors
+    ///
+    /// A pattern that is none.
+    pub fn url_templates<T: AsRef<str>>(self, patterns: impl IntoIterator<Item = T>) -> Result<Self, InvalidTemplate> {
+        let templates = Templates::new(patterns)?;
+        Ok(self.with(|shared| shared.templates = Some(templates)))
+    }
+
+    /// What the services behind `host[:port][/path]` are called: `service.peer.name`. The most specific entry counts.
+    ///
+    /// # Errors
+    ///
+    /// An entry that is none.
+    pub fn peer_services<P: AsRef<str>, N: Into<String>>(
+        self,
+        services: impl IntoIterator<Item = (P, N)>,
+    ) -> Result<Self, InvalidPeer> {
+        let services = PeerServices::new(services)?;
+        Ok(self.with(|shared| shared.instrumenter.operation_mut().peer_services = Some(services)))
     }
 
     /// The connections are TLS: requests in origin form, such as those of hyper's `SendRequest`, are `https` and port 443.
     #[must_use]
     pub fn https(self) -> Self {
-        self.with(|shared| shared.https = true)
+        self.with(|shared| shared.instrumenter.operation_mut().https = true)
     }
 
     /// When the span ends; by default at the response's head.
@@ -111,23 +170,18 @@ impl HttpClientLayer {
         })
     }
 
-    /// What `error.type` errors of the type `E` get; nothing for what throughline calls them. Low cardinality, please.
-    ///
-    /// `E` is the service's or the body's error as it is, `BoxError` where they are boxed. Types of their own each may be
-    /// set, one call after the other; of two calls for the same type the later is asked first.
-    #[must_use]
-    pub fn error_type<E: 'static>(self, name: impl Fn(&E) -> Option<&'static str> + Send + Sync + 'static) -> Self {
-        self.with(|shared| shared.hooks.set_error_type(name))
-    }
+    common_settings!();
 
     /// Wraps a service: [`Layer::layer`] without the trait in scope.
     pub fn layer<S>(&self, inner: S) -> HttpClient<S> {
         HttpClient { inner, shared: Arc::clone(&self.shared) }
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
-        change(Arc::make_mut(&mut self.shared));
-        self
+    /// Starts the span of a request and tells the other side of it: for adapters to clients that are no
+    /// `Service<http::Request<_>>`.
+    #[doc(hidden)]
+    pub fn begin<B>(&self, request: &mut Request<B>, call: Call<'_>) -> Option<Exchange> {
+        self.shared.begin(request, call)
     }
 }
 
@@ -160,7 +214,7 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let Some(mut exchange) = self.shared.begin(&mut request) else {
+        let Some(mut exchange) = self.shared.begin(&mut request, Call { url: None, limit: Allow::ALL }) else {
             return ResponseFuture::untraced(self.inner.call(request));
         };
         let inner = exchange.run(Phase::Head, || self.inner.call(request));
@@ -172,38 +226,59 @@ where
 
 impl Shared {
     #[inline]
-    fn begin<B>(&self, request: &mut Request<B>) -> Option<Exchange> {
+    fn begin<B>(&self, request: &mut Request<B>, call: Call<'_>) -> Option<Exchange> {
         let view = RequestView::new(request);
-        if self.hooks.skips(&view, self.instrumenter.tracer()) || !self.instrumenter.should_start_here() {
-            self.pass_on(request);
+        let captured = view.extensions().get::<Captured>();
+        let should_start = match captured {
+            None => self.instrumenter.should_start_here(),
+            Some(Captured(context)) => self.instrumenter.should_start(context),
+        };
+        if self.skip.skips(&view, self.instrumenter.tracer()) || !should_start {
+            self.pass_on(request, call.limit);
             return None;
         }
-        let span =
-            self.instrumenter.start(&ClientRequest { request: view, resend_count: resend::next(), https: self.https });
-        let exchange = Exchange::new(self.side, span, view.method(), self.hooks.error_type());
-        self.inject(&exchange.context, request);
+        let span = self.start(view, captured, call.url);
+        let exchange = Exchange::new(self.side, span, view.method(), self.response.as_ref());
+        self.inject(&exchange.context, call.limit, request);
         Some(exchange)
     }
 
     #[inline]
-    fn inject<B>(&self, context: &Context, request: &mut Request<B>) {
-        let tracer = self.instrumenter.tracer();
-        let allow = match request.uri().authority() {
-            Some(authority) => self.egress.allow(authority::split(authority.as_str().as_bytes()).0, context, tracer),
-            None => {
-                let host = request.headers().get(http::header::HOST).map(http::HeaderValue::as_bytes);
-                self.egress.allow(authority::split(host.unwrap_or_default()).0, context, tracer)
-            }
+    fn start(&self, request: RequestView<'_>, captured: Option<&Captured>, url: Option<&str>) -> Span {
+        let template = match request.extensions().get::<UrlTemplate>() {
+            Some(template) => Some(template.as_str()),
+            None => self.templates.as_ref().and_then(|templates| templates.find(request.path())),
         };
+        let describe = |resend_count| ClientRequest { request, url, template, resend_count };
+        match captured {
+            None => self.instrumenter.start(&describe(resend::next())),
+            Some(Captured(context)) => self.instrumenter.start_in(context, &describe(resend::next_in(context))),
+        }
+    }
+
+    #[inline]
+    fn inject<B>(&self, context: &Context, limit: Allow, request: &mut Request<B>) {
+        let tracer = self.instrumenter.tracer();
+        let authority = match request.uri().authority() {
+            Some(authority) => authority.as_str().as_bytes(),
+            // Origin form.
+            None => request.headers().get(http::header::HOST).map(http::HeaderValue::as_bytes).unwrap_or_default(),
+        };
+        let (host, port) = authority::split(authority);
+        let port = port.unwrap_or_else(|| self.instrumenter.operation().default_port(request.uri()));
+        let allow = self.egress.allow(host, Some(port), limit, context, tracer);
         tracer.propagator().inject_headers(context, allow, request.headers_mut());
     }
 
     /// No span; the context is propagated all the same, unless nothing at all is to be instrumented here.
     #[cold]
-    fn pass_on<B>(&self, request: &mut Request<B>) {
-        let context = Context::current();
+    fn pass_on<B>(&self, request: &mut Request<B>, limit: Allow) {
+        let context = match request.extensions().get::<Captured>() {
+            None => Context::current(),
+            Some(Captured(context)) => context.clone(),
+        };
         if !context.is_instrumentation_suppressed() && !context.is_root() {
-            self.inject(&context, request);
+            self.inject(&context, limit, request);
         }
     }
 }

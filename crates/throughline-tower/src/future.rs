@@ -8,6 +8,7 @@ use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
+use crate::attributes::content_length;
 use crate::body::{ResponseBody, Watch};
 use crate::exchange::{Exchange, Phase, Side};
 
@@ -27,7 +28,7 @@ pin_project! {
             let mut this = this.project();
             let Some(mut exchange) = this.exchange.take() else { return };
             exchange.run(Phase::Head, || this.inner.set(None));
-            exchange.cancel(Phase::Head);
+            exchange.cancel(Phase::Head, None);
         }
     }
 }
@@ -65,13 +66,13 @@ where
         let result = ready!(exchange.run(Phase::Head, || poll_inner(this.inner.as_mut(), cx)));
         let Some(mut exchange) = this.exchange.take() else { unreachable!("it was there a line ago") };
         Poll::Ready(match result {
-            Ok(response) => {
-                exchange.head(response.status(), response.version());
+            Ok(mut response) => {
+                exchange.head(&mut response);
                 let watch = watch(&response, exchange);
                 Ok((response, watch))
             }
             Err(error) => {
-                exchange.fail(&error);
+                exchange.fail(&error, None);
                 Err(error)
             }
         })
@@ -108,28 +109,30 @@ fn poll_inner<F: Future>(mut future: Pin<&mut Option<F>>, cx: &mut task::Context
 #[inline]
 fn watch<B: Body>(response: &Response<B>, mut exchange: Exchange) -> Option<Watch> {
     let body = response.body();
-    if exchange.side == Side::ClientHead || exchange.has_no_body() || body.is_end_stream() {
-        exchange.complete();
+    if exchange.side == Side::ClientHead {
+        let size = if exchange.measures_body() { content_length(response.headers()) } else { None };
+        exchange.complete(size);
+        return None;
+    }
+    if exchange.has_no_body() || body.is_end_stream() {
+        exchange.complete_at_head();
         return None;
     }
     if !exchange.is_recording() && body.size_hint().exact().is_some() {
         // Nobody waits for its end, and a body whose length is known needs no context to be sent.
-        exchange.complete();
+        exchange.complete(None);
         return None;
     }
     let left = declared_length(response);
     if left == Some(0) {
-        exchange.complete();
+        exchange.complete(Some(0));
         return None;
     }
-    Some(Watch { exchange, left })
+    Some(Watch { exchange, left, sent: 0 })
 }
 
 /// After so many bytes the server asks no more: `Content-Length`, else what the body knows of itself.
 #[inline]
 fn declared_length<B: Body>(response: &Response<B>) -> Option<u64> {
-    // Few headers are set here: comparing their names is cheaper than hashing this one's.
-    let declared = response.headers().iter().find(|(name, _)| **name == http::header::CONTENT_LENGTH);
-    let declared = declared.and_then(|(_, value)| value.to_str().ok()?.trim().parse().ok());
-    declared.or_else(|| response.body().size_hint().exact())
+    content_length(response.headers()).or_else(|| response.body().size_hint().exact())
 }

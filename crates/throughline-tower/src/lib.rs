@@ -47,22 +47,53 @@
 mod attributes;
 mod authority;
 mod body;
+mod border;
+mod capture_layer;
+mod captured_headers;
 mod client;
 mod egress;
 mod error_type;
 mod exchange;
+mod forwarded;
 mod future;
 mod hooks;
+mod host;
+mod ingress;
+mod methods;
+mod metrics;
+mod peer;
+mod peer_service;
 mod request;
 mod resend;
+mod route;
+mod scratch;
 mod server;
+mod template;
+mod trace_response;
+mod upgrade;
 mod url;
 
 pub use self::body::ResponseBody;
 #[doc(hidden)]
 pub use self::body::Watch;
+pub use self::capture_layer::{Capture, CaptureLayer};
+#[doc(hidden)]
+pub use self::client::Call;
 pub use self::client::{EndAt, HttpClient, HttpClientLayer};
+pub use self::egress::InvalidHost;
+#[doc(hidden)]
+pub use self::error_type::known_error;
+#[doc(hidden)]
+pub use self::exchange::{Exchange, Phase};
 pub use self::future::ResponseFuture;
+pub use self::ingress::Ingress;
+pub use self::metrics::{ActiveRequests, HttpMetrics, HttpMetricsBuilder};
+pub use self::peer::Peer;
+pub use self::peer_service::InvalidPeer;
 pub use self::request::RequestView;
 pub use self::resend::{Resend, ResendFuture, ResendLayer};
+pub use self::route::{RouteSource, set_route};
 pub use self::server::{HttpServer, HttpServerLayer};
+pub use self::template::{InvalidTemplate, UrlTemplate};
+pub use self::upgrade::{Held, UpgradeSpan};
+pub use self::url::Redact;

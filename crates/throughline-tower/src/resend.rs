@@ -44,7 +44,12 @@ struct Attempts(Arc<AtomicU32>);
 
 /// The number of this attempt: 0 for the first, or where nobody counts.
 pub(crate) fn next() -> u32 {
-    match Context::current().value::<Attempts>() {
+    next_in(&Context::current())
+}
+
+/// As [`next`], where the request was made in another context.
+pub(crate) fn next_in(context: &Context) -> u32 {
+    match context.value::<Attempts>() {
         Some(attempts) => attempts.0.fetch_add(1, Ordering::Relaxed),
         None => 0,
     }

@@ -5,16 +5,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{self, Poll};
 
-use http::{Extensions, Request, Response};
+use http::{Extensions, Method, Request, Response, header};
 use http_body::Body;
 use throughline_core::propagation::carrier::HeaderScan;
 use throughline_core::{Context, Instrumenter, Tracer};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::attributes::{HttpServerOperation, ServerRequest, Sources};
-use crate::exchange::{Exchange, Phase, Side};
-use crate::hooks::{Hooks, inner_service};
+use crate::attributes::{HttpServerOperation, ServerRequest};
+use crate::border::Border;
+use crate::exchange::{Exchange, Phase, ResponseOptions, Side};
+use crate::hooks::{Skip, common_settings, inner_service};
+use crate::ingress::Ingress;
 use crate::{RequestView, ResponseBody, ResponseFuture};
 
 /// [`Layer`] that makes one SERVER span per request.
@@ -23,7 +25,7 @@ use crate::{RequestView, ResponseBody, ResponseFuture};
 /// # let (tracer, _) = throughline_testing::tracer();
 /// use throughline_tower::HttpServerLayer;
 ///
-/// let layer = HttpServerLayer::new(&tracer).skip(|request| request.path() == "/healthz");
+/// let layer = HttpServerLayer::new(&tracer).public_edge().skip(|request| request.path() == "/healthz");
 /// # let _ = layer;
 /// ```
 ///
@@ -45,8 +47,11 @@ pub struct HttpServer<S> {
 #[derive(Clone)]
 struct Shared {
     instrumenter: Instrumenter<HttpServerOperation>,
-    sources: Sources,
-    hooks: Hooks,
+    skip: Skip,
+    /// Who is not trusted; by default everybody is.
+    border: Option<Border>,
+    response: Option<Arc<ResponseOptions>>,
+    upgrades: bool,
 }
 
 // === impl HttpServerLayer ===
@@ -55,53 +60,111 @@ impl HttpServerLayer {
     /// Makes spans with this tracer.
     #[must_use]
     pub fn new(tracer: &Tracer) -> Self {
-        let instrumenter = Instrumenter::new(tracer, HttpServerOperation);
-        Self { shared: Arc::new(Shared { instrumenter, sources: Sources::default(), hooks: Hooks::default() }) }
-    }
-
-    /// Makes no span for the requests that the predicate holds for. Their context is propagated all the same.
-    ///
-    /// The predicate is asked before anything is parsed.
-    #[must_use]
-    pub fn skip(self, predicate: impl Fn(&RequestView<'_>) -> bool + Send + Sync + 'static) -> Self {
-        self.with(|shared| shared.hooks.set_skip(predicate))
+        let instrumenter = Instrumenter::new(tracer, HttpServerOperation::default());
+        let shared = Shared { instrumenter, skip: Skip::default(), border: None, response: None, upgrades: false };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Where the route template is found, such as `/users/{id}`; the path itself never becomes a name.
+    ///
+    /// What it finds counts as [`RouteSource::Server`](crate::RouteSource::Server): a layer or a handler further in may know
+    /// better. If the first request that is answered well has no route, that is said once.
     #[must_use]
     pub fn route(self, source: for<'a> fn(&'a Extensions) -> Option<&'a str>) -> Self {
-        self.with(|shared| shared.sources.route = Some(source))
+        self.with_operation(|operation| operation.route = Some(source))
     }
 
-    /// Where the socket's other end is found.
+    /// Where the socket's other end is found; by default in an extension of the type [`Peer`](crate::Peer).
     #[must_use]
     pub fn peer(self, source: fn(&Extensions) -> Option<SocketAddr>) -> Self {
-        self.with(|shared| shared.sources.peer = Some(source))
-    }
-
-    /// What `error.type` errors of the type `E` get; nothing for what throughline calls them. Low cardinality, please.
-    ///
-    /// `E` is the service's or the body's error as it is, `BoxError` where they are boxed. Types of their own each may be
-    /// set, one call after the other; of two calls for the same type the later is asked first.
-    #[must_use]
-    pub fn error_type<E: 'static>(self, name: impl Fn(&E) -> Option<&'static str> + Send + Sync + 'static) -> Self {
-        self.with(|shared| shared.hooks.set_error_type(name))
+        self.with_operation(|operation| operation.peer = source)
     }
 
     /// The connections are TLS: requests in origin form get `url.scheme` = `https`.
     #[must_use]
     pub fn https(self) -> Self {
-        self.with(|shared| shared.sources.https = true)
+        self.with_operation(|operation| operation.https = true)
     }
+
+    /// So many proxies stand before the server, and what they say in `Forwarded` (RFC 7239) or `X-Forwarded-For`, `-Host`
+    /// and `-Proto` is believed: `client.address`, `server.address`, `server.port` and `url.scheme` are those of the n-th
+    /// entry from the right, which the outermost of them has written. By default 0: nothing is believed, since anybody may
+    /// send these headers.
+    ///
+    /// The proxies must overwrite or remove those of the fields that they do not append to: one that appends to
+    /// `X-Forwarded-For` and passes a stranger's `Forwarded` on makes the stranger's word its own.
+    #[must_use]
+    pub fn trusted_proxies(self, count: usize) -> Self {
+        self.with_operation(|operation| operation.trusted_proxies = count)
+    }
+
+    /// What callers are believed; by default [`Ingress::Trust`].
+    #[must_use]
+    pub fn ingress(self, policy: Ingress) -> Self {
+        self.with_border(|border| border.policy = policy)
+    }
+
+    /// What the caller of each request is believed, by the look of it: its peer, a header that a gateway sets, its path.
+    ///
+    /// Asked before anything is parsed. A predicate that panics has said nothing: the policy of [`ingress`](Self::ingress)
+    /// holds.
+    #[must_use]
+    pub fn ingress_by(self, policy: impl Fn(&RequestView<'_>) -> Ingress + Send + Sync + 'static) -> Self {
+        self.with_border(|border| border.set_predicate(policy))
+    }
+
+    /// Callers are strangers: [`Ingress::Link`]. Their ids, their wish to be recorded and their baggage count for nothing;
+    /// each request begins a trace of its own that links to what they sent.
+    #[must_use]
+    pub fn public_edge(self) -> Self {
+        self.ingress(Ingress::Link)
+    }
+
+    /// Callers may force so many traces per second to be recorded, with the burst of one second; beyond that the sampler
+    /// decides as if they had said nothing. By default there is no limit. What was limited is counted in
+    /// [`Stats::forced_sampling_limited`](throughline_core::Stats::forced_sampling_limited).
+    ///
+    /// With the sampler `ParentBased` over `AlwaysOn` everything is recorded anyway: this is for services that sample.
+    #[must_use]
+    pub fn forced_sampling_limit(self, per_second: u32) -> Self {
+        self.with_border(|border| border.set_limit(per_second))
+    }
+
+    /// Answers with the header `traceresponse`, which names the span
+    /// ([Trace Context level 3, draft](https://w3c.github.io/trace-context/#traceresponse-header)). By default nothing of a
+    /// trace leaves by way of a response.
+    #[must_use]
+    pub fn trace_response(self) -> Self {
+        self.with_response(|options| options.trace_response = true)
+    }
+
+    /// Writes an event `http.response.first_byte` when the first byte of a body is handed on: for streams, whose duration
+    /// says nothing of how long somebody waited.
+    #[must_use]
+    pub fn first_byte_event(self) -> Self {
+        self.with_response(|options| options.first_byte = true)
+    }
+
+    /// Lets handlers keep the span of an upgraded connection open: [`UpgradeSpan`](crate::UpgradeSpan). By default it ends
+    /// with the answer.
+    #[must_use]
+    pub fn upgrades(self) -> Self {
+        self.with(|shared| shared.upgrades = true).with_response(|options| options.upgrades = true)
+    }
+
+    common_settings!();
 
     /// Wraps a service: [`Layer::layer`] without the trait in scope.
     pub fn layer<S>(&self, inner: S) -> HttpServer<S> {
         HttpServer { inner, shared: Arc::clone(&self.shared) }
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
-        change(Arc::make_mut(&mut self.shared));
-        self
+    fn with_operation(self, change: impl FnOnce(&mut HttpServerOperation)) -> Self {
+        self.with(|shared| change(shared.instrumenter.operation_mut()))
+    }
+
+    fn with_border(self, change: impl FnOnce(&mut Border)) -> Self {
+        self.with(|shared| change(shared.border.get_or_insert_default()))
     }
 }
 
@@ -147,13 +210,21 @@ where
 impl Shared {
     #[inline(never)]
     fn begin(&self, request: RequestView<'_>) -> Option<Exchange> {
-        if self.hooks.skips(&request, self.instrumenter.tracer()) || !self.instrumenter.should_start_here() {
+        let tracer = self.instrumenter.tracer();
+        if self.skip.skips(&request, tracer) || !self.instrumenter.should_start_here() {
             return self.pass_on(request);
         }
         let scan = HeaderScan::new(request.headers());
-        let parent = self.instrumenter.tracer().propagator().extract_scanned(&scan);
-        let span = self.instrumenter.start_remote(&parent, &ServerRequest::new(request, &scan, self.sources));
-        Some(Exchange::new(Side::Server, span, request.method(), self.hooks.error_type()))
+        let mut parent = tracer.propagator().extract_scanned(&scan);
+        let link = match &self.border {
+            None => None,
+            Some(border) => border.admit(&request, &mut parent, tracer),
+        };
+        let described = ServerRequest::new(request, &scan, link, self.instrumenter.operation());
+        let span = self.instrumenter.start_remote(&parent, &described);
+        let exchange = Exchange::new(Side::Server, span, request.method(), self.response.as_ref());
+        let exchange = exchange.unrouted(described.is_unrouted());
+        Some(if self.upgrades && asks_for_upgrade(&request) { exchange.upgradable() } else { exchange })
     }
 
     /// No span; what came over the wire is propagated all the same, unless an outer layer has seen to it.
@@ -164,10 +235,20 @@ impl Shared {
             return None;
         }
         let scan = HeaderScan::new(request.headers());
-        let context = self.instrumenter.tracer().propagator().extract_scanned(&scan).to_context(&current);
-        let exchange = Exchange::without_span(Side::Server, context);
+        let tracer = self.instrumenter.tracer();
+        let mut parent = tracer.propagator().extract_scanned(&scan);
+        if let Some(border) = &self.border {
+            // Whoever is not trusted with a span is not trusted without one.
+            border.admit(&request, &mut parent, tracer);
+        }
+        let exchange = Exchange::without_span(Side::Server, parent.to_context(&current));
         (!exchange.is_idle()).then_some(exchange)
     }
+}
+
+/// HTTP/1.1 upgrades (RFC 9110 §7.8), and CONNECT, extended or not (RFC 8441).
+fn asks_for_upgrade(request: &RequestView<'_>) -> bool {
+    request.method() == Method::CONNECT || request.headers().contains_key(header::UPGRADE)
 }
 
 impl fmt::Debug for Shared {

@@ -10,7 +10,7 @@ use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use throughline::Telemetry;
-use throughline::tower::HttpClient;
+use throughline::tower::{HttpClient, InvalidHost};
 
 /// hyper-util's client, without tracing.
 pub(crate) type PlainClient = legacy::Client<HttpConnector, Full<Bytes>>;
@@ -18,9 +18,9 @@ pub(crate) type PlainClient = legacy::Client<HttpConnector, Full<Bytes>>;
 /// hyper-util's client: every request it sends is a span, and carries its context.
 pub(crate) type Client = HttpClient<PlainClient>;
 
-pub(crate) fn traced_client(telemetry: &Telemetry) -> Client {
+pub(crate) fn traced_client(telemetry: &Telemetry) -> Result<Client, InvalidHost> {
     // Ids go to every host; baggage only to those that are named.
-    telemetry.http_client().baggage_to(["127.0.0.1"]).layer(plain_client())
+    Ok(telemetry.http_client().baggage_to(["127.0.0.1"])?.layer(plain_client()))
 }
 
 pub(crate) fn plain_client() -> PlainClient {

@@ -33,7 +33,7 @@ struct Driver {
 /// Sends every request, one after the other; `announce` says which on the standard output.
 pub(crate) async fn run(telemetry: &Telemetry, gateway: SocketAddr, announce: bool) -> Result<Tally, BoxError> {
     // The spans of this client cover the download; by default they would end at the head.
-    let layer = telemetry.http_client().end_at(EndAt::Body).baggage_to(["127.0.0.1"]);
+    let layer = telemetry.http_client().end_at(EndAt::Body).baggage_to(["127.0.0.1"])?;
     let client = layer.layer(plain_client());
     let mut driver =
         Driver { telemetry: telemetry.clone(), client, gateway, announces: announce, tally: Tally::default() };

@@ -33,7 +33,7 @@ pub(crate) async fn serve(
     // The reviews are not written yet: the address is taken, and nobody listens.
     let reviews = TcpSocket::new_v4()?;
     reviews.bind("127.0.0.1:0".parse()?)?;
-    let gateway = Gateway { client: traced_client(&telemetry), orders, reviews: reviews.local_addr()? };
+    let gateway = Gateway { client: traced_client(&telemetry)?, orders, reviews: reviews.local_addr()? };
     let app = Router::new()
         .route("/orders", post(to_orders))
         .route("/orders/{id}", get(to_orders))

@@ -61,7 +61,7 @@ pub(crate) async fn serve(
     let stock = ServiceBuilder::new()
         .layer(ResendLayer::new())
         .layer(RetryLayer::new(Attempts { left: 2 }))
-        .service(traced_client(&telemetry));
+        .service(traced_client(&telemetry)?);
     let (clerk, desk) = mpsc::channel(8);
     let background = TaskTracker::new();
     background.spawn(work(desk));

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use serde_json::Value;
 use throughline::Telemetry;
-use throughline::tower::HttpClient;
+use throughline::tower::{HttpClient, InvalidHost};
 use tower::ServiceExt;
 
 /// One element of the harness's list.
@@ -31,9 +31,9 @@ pub(crate) struct Caller(HttpClient<Client<HttpConnector, Full<Bytes>>>);
 // === impl Caller ===
 
 impl Caller {
-    pub(crate) fn new(telemetry: &Telemetry) -> Self {
+    pub(crate) fn new(telemetry: &Telemetry) -> Result<Self, InvalidHost> {
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self(telemetry.http_client().baggage_to(LOOPBACK).layer(client))
+        Ok(Self(telemetry.http_client().baggage_to(LOOPBACK)?.layer(client)))
     }
 
     pub(crate) async fn call(&self, call: Call) -> Result<StatusCode, Box<dyn Error + Send + Sync>> {

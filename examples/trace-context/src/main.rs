@@ -36,7 +36,7 @@ async fn main() -> ExitCode {
 async fn serve(args: &Args) -> Result<(), Box<dyn Error>> {
     let Args { host, port } = args;
     let telemetry = trace_context::telemetry().env()?.build()?;
-    let app = trace_context::router(&telemetry).into_make_service_with_connect_info::<SocketAddr>();
+    let app = trace_context::router(&telemetry)?.into_make_service_with_connect_info::<SocketAddr>();
     let listener = TcpListener::bind((&**host, *port))
         .await
         .map_err(|error| format!("cannot listen on {host}:{port}: {error}"))?;

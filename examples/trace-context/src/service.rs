@@ -7,14 +7,20 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 use throughline::Telemetry;
+use throughline::tower::InvalidHost;
 
 use crate::calls::{Call, Caller};
 
 /// `POST /test`: makes the calls of the body, one after the other, and answers 200 with what became of each.
 ///
 /// The body is a JSON list of `{"url": …, "arguments": …}`; `null` is an empty list.
-pub fn router(telemetry: &Telemetry) -> Router {
-    Router::new().route("/test", post(test)).with_state(Caller::new(telemetry)).layer(telemetry.axum_server())
+///
+/// # Errors
+///
+/// None: the hosts that may read baggage are constants.
+pub fn router(telemetry: &Telemetry) -> Result<Router, InvalidHost> {
+    let caller = Caller::new(telemetry)?;
+    Ok(Router::new().route("/test", post(test)).with_state(caller).layer(telemetry.axum_server()))
 }
 
 /// Takes bytes, not `Json`: whoever tries it by hand need not declare the content type.

@@ -159,7 +159,7 @@ async fn baggage_crosses_to_named_hosts() {
     let address = serve(app).await;
     let context = Context::ROOT.with_baggage(Baggage::new().with("tenant", "7").unwrap());
     for (named, seen) in [(&["127.0.0.1"][..], "7"), (&["*.internal"], "nobody"), (&[], "nobody")] {
-        let client = HttpClientLayer::new(&tracer).baggage_to(named).layer(pooled(Wire::Http1));
+        let client = HttpClientLayer::new(&tracer).baggage_to(named).unwrap().layer(pooled(Wire::Http1));
         let asked = async { client.oneshot(ask(Method::GET, address, "/")).await.unwrap().into_body().collect().await };
         assert_eq!(asked.with_context(context.clone()).await.unwrap().to_bytes(), seen);
     }

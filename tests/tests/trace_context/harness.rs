@@ -43,7 +43,7 @@ impl Harness {
             calls.lock().unwrap().push(headers);
         };
         let harness = Router::new().route("/callback", post(callback)).with_state(Arc::clone(&calls));
-        let service = trace_context::router(telemetry);
+        let service = trace_context::router(telemetry).unwrap();
         Self { service: serve("127.0.0.1:0", service).await, address: serve("0.0.0.0:0", harness).await, calls }
     }
 

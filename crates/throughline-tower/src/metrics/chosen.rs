@@ -8,8 +8,10 @@ pub(super) struct Choice(u16);
 
 /// The chosen attributes of one request, copied: what a visitor is shown does not outlive its call.
 pub(super) struct Chosen {
-    choice: Choice,
-    values: [Option<Copied>; KEYS.len()],
+    /// What is still to be found; what was found.
+    wanted: Choice,
+    found: Choice,
+    values: [Copied; KEYS.len()],
     text: Text,
 }
 
@@ -40,17 +42,16 @@ impl Choice {
     pub(super) const SERVER_DURATION: Self =
         Self(1 << ROUTE | 1 << SYNTHETIC).and(Self::SERVER_ACTIVE).and(Self::RESPONSE);
     pub(super) const CLIENT_DURATION: Self = Self::CLIENT_ACTIVE.and(Self::RESPONSE);
-    const RESPONSE: Self = Self(
-        1 << ERROR_TYPE
-            | 1 << STATUS_CODE
-            | 1 << PROTOCOL_NAME
-            | 1 << PROTOCOL_VERSION
-            | 1 << REQUEST_SIZE
-            | 1 << RESPONSE_SIZE,
-    );
+    const RESPONSE: Self =
+        Self(1 << ERROR_TYPE | 1 << STATUS_CODE | 1 << PROTOCOL_NAME | 1 << PROTOCOL_VERSION).and(Self::SIZES);
+    const SIZES: Self = Self(1 << REQUEST_SIZE | 1 << RESPONSE_SIZE);
 
     pub(super) const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     const fn has(self, at: usize) -> bool {
@@ -61,9 +62,9 @@ impl Choice {
 // === impl Chosen ===
 
 impl Chosen {
-    pub(super) fn of(attributes: &dyn Attributes, choice: Choice) -> Self {
+    pub(super) fn of(attributes: &dyn Attributes, wanted: Choice) -> Self {
         let text = Text { near: [0; ROOM], used: 0, far: Vec::new() };
-        let mut chosen = Self { choice, values: [None; KEYS.len()], text };
+        let mut chosen = Self { wanted, found: Choice::NONE, values: [Copied::Int(0); KEYS.len()], text };
         attributes.visit(&mut chosen);
         chosen
     }
@@ -72,11 +73,12 @@ impl Chosen {
     pub(super) fn show<R>(&self, to: impl FnOnce(&[(Key<'_>, Value<'_>)]) -> R) -> R {
         let mut shown = [(Key::new(""), Value::Bool(false)); LABELS];
         let mut count = 0;
-        for (at, copied) in self.values[..LABELS].iter().enumerate() {
-            if let Some(copied) = copied {
-                shown[count] = (Key::new(KEYS[at]), self.value(*copied));
-                count += 1;
-            }
+        let mut rest = self.found.without(Choice::SIZES).0;
+        while rest != 0 {
+            let at = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            shown[count] = (Key::new(KEYS[at]), self.value(self.values[at]));
+            count += 1;
         }
         to(&shown[..count])
     }
@@ -91,7 +93,7 @@ impl Chosen {
 
     fn size(&self, at: usize) -> Option<f64> {
         match self.values[at] {
-            Some(Copied::Int(bytes @ 0..)) => Some(bytes as f64),
+            Copied::Int(bytes @ 0..) if self.found.has(at) => Some(bytes as f64),
             _ => None,
         }
     }
@@ -110,22 +112,26 @@ impl Chosen {
 impl AttributeVisitor for Chosen {
     #[inline]
     fn attribute(&mut self, key: Key<'_>, value: Value<'_>) {
-        let Some(at) = position(key.as_str()).filter(|at| self.choice.has(*at)) else { return };
-        // The first of a key is the one that a span shows.
-        if self.values[at].is_some() {
+        // Of two with one key the first counts: it is the one that a span shows.
+        if self.wanted.0 == 0 {
             return;
         }
-        let text = match value {
-            Value::Str(text) => text.as_bytes(),
-            Value::Bytes(bytes) => bytes,
-            Value::Static(text) => return self.values[at] = Some(Copied::Static(text)),
-            Value::Bool(value) => return self.values[at] = Some(Copied::Bool(value)),
-            Value::Int(value) => return self.values[at] = Some(Copied::Int(value)),
-            Value::F64(value) => return self.values[at] = Some(Copied::F64(value)),
+        let Some(at) = position(key.as_str()).filter(|at| self.wanted.has(*at)) else { return };
+        let mut copy = |text: &[u8]| {
+            let (start, end) = self.text.push(text);
+            Copied::Text(start as u32, end as u32)
+        };
+        self.values[at] = match value {
+            Value::Str(text) => copy(text.as_bytes()),
+            Value::Bytes(bytes) => copy(bytes),
+            Value::Static(text) => Copied::Static(text),
+            Value::Bool(value) => Copied::Bool(value),
+            Value::Int(value) => Copied::Int(value),
+            Value::F64(value) => Copied::F64(value),
             _ => return,
         };
-        let (start, end) = self.text.push(text);
-        self.values[at] = Some(Copied::Text(start as u32, end as u32));
+        let this = Choice(1 << at);
+        (self.wanted, self.found) = (self.wanted.without(this), self.found.and(this));
     }
 }
 
@@ -154,23 +160,27 @@ impl Text {
     }
 }
 
-/// Where the key is in [`KEYS`]. By its length first: most of a span's attributes are none of these.
+/// Where the key is in [`KEYS`]. By its length first: most of a span's attributes are none of these. Then by literals,
+/// which the compiler compares in a few words.
 #[inline]
 fn position(key: &str) -> Option<usize> {
-    let candidates: &[usize] = match key.len() {
-        10 => &[ERROR_TYPE, ROUTE, SCHEME],
-        11 => &[SERVER_PORT],
-        12 => &[TEMPLATE],
-        14 => &[SERVER_ADDRESS],
-        19 => &[METHOD],
-        21 => &[PROTOCOL_NAME],
-        22 => &[REQUEST_SIZE],
-        23 => &[RESPONSE_SIZE],
-        24 => &[PROTOCOL_VERSION],
-        25 => &[STATUS_CODE, SYNTHETIC],
+    let (at, is_it) = match key.len() {
+        10 if key == "url.scheme" => (SCHEME, true),
+        10 if key == "http.route" => (ROUTE, true),
+        10 => (ERROR_TYPE, key == "error.type"),
+        11 => (SERVER_PORT, key == "server.port"),
+        12 => (TEMPLATE, key == "url.template"),
+        14 => (SERVER_ADDRESS, key == "server.address"),
+        19 => (METHOD, key == "http.request.method"),
+        21 => (PROTOCOL_NAME, key == "network.protocol.name"),
+        22 => (REQUEST_SIZE, key == "http.request.body.size"),
+        23 => (RESPONSE_SIZE, key == "http.response.body.size"),
+        24 => (PROTOCOL_VERSION, key == "network.protocol.version"),
+        25 if key == "http.response.status_code" => (STATUS_CODE, true),
+        25 => (SYNTHETIC, key == "user_agent.synthetic.type"),
         _ => return None,
     };
-    candidates.iter().copied().find(|at| KEYS[*at] == key)
+    is_it.then_some(at)
 }
 
 /// In alphabetical order, which metrics libraries sort by; the sizes, which are no labels, at the end.

@@ -48,7 +48,7 @@ fn unsampled_requests_have_their_own_ids_and_are_not_recorded() {
         (|tracer| tracer.sampler(AlwaysOff), from(SAMPLED)),
     ] {
         let (tracer, spans) = tracer_with(set_up);
-        let client = HttpClientLayer::new(&tracer).baggage_to(["inventory"]);
+        let client = HttpClientLayer::new(&tracer).baggage_to(["inventory"]).unwrap();
         let seen = through(&HttpServerLayer::new(&tracer), &client, request);
         let (server, client) = (seen.handler.expect("a span that is not recorded is one"), sent(&seen.outgoing));
         assert_eq!((server.trace_id().to_string(), client.trace_id().to_string()), (T.into(), T.into()));
@@ -104,7 +104,7 @@ fn unsampled_requests_may_be_dropped_panic_and_fail() {
 fn a_skipped_request_has_no_span_and_its_context_flows() {
     let (tracer, spans) = tracer();
     let server = HttpServerLayer::new(&tracer).skip(|request| request.path() == "/");
-    let client = HttpClientLayer::new(&tracer).baggage_to(["inventory"]);
+    let client = HttpClientLayer::new(&tracer).baggage_to(["inventory"]).unwrap();
     let seen = through(&server, &client, from(SAMPLED));
     assert_eq!(seen.handler, Some(remote(SAMPLED)), "the remote parent itself is current");
     let call = one(&spans);
@@ -199,7 +199,7 @@ fn the_other_side_of_a_call_is_not_suppressed() {
 #[test]
 fn switched_off_the_context_flows_from_incoming_to_outgoing_headers() {
     let (tracer, spans) = tracer_with(|tracer| tracer.enabled(false));
-    let client = HttpClientLayer::new(&tracer).baggage_to(["inventory"]).end_at(EndAt::Body);
+    let client = HttpClientLayer::new(&tracer).baggage_to(["inventory"]).unwrap().end_at(EndAt::Body);
     for parent in [SAMPLED, UNSAMPLED] {
         let seen = through(&HttpServerLayer::new(&tracer), &client, from(parent));
         assert_eq!(header(&seen.outgoing, "traceparent").as_deref(), Some(parent), "unchanged");
@@ -217,7 +217,7 @@ fn under_suppression_nothing_is_injected() {
     let parent = tracer.span("export").start();
     let quiet = parent.context().with_instrumentation_suppressed();
     let network = Scripted::new().respond(Response::new(ScriptedBody::new()));
-    let mut client = HttpClientLayer::new(&tracer).baggage_to(["inventory"]).layer(network.clone());
+    let mut client = HttpClientLayer::new(&tracer).baggage_to(["inventory"]).unwrap().layer(network.clone());
     quiet.scope(|| drop(ready(client.call(get("http://inventory/"))).unwrap()));
     assert!(network.take_requests().remove(0).headers().is_empty());
     let log = ContextLog::new();

@@ -1,0 +1,206 @@
+//! Requests that are answered.
+
+use std::cell::OnceCell;
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+
+use http::{Extensions, HeaderValue, uri};
+use throughline_core::propagation::carrier::HeaderScan;
+use throughline_core::{
+    AttributeVisitor, Key, Operation, Recording, Scope, SemanticKey, SpanContext, SpanKind, SpanName, Value,
+};
+
+use super::{
+    PEER_ADDRESS, PEER_PORT, PROTOCOL_VERSION, RequestOptions, ResponseView, SCOPE, SERVER_ADDRESS, SERVER_PORT,
+};
+use crate::forwarded::Forwarded;
+use crate::route::HTTP_ROUTE;
+use crate::scratch::with_scratch;
+use crate::{Peer, RequestView, authority};
+
+/// HTTP requests that are answered, for the `Instrumenter`.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpServerOperation {
+    pub(crate) options: RequestOptions,
+    pub(crate) route: Option<RouteSource>,
+    pub(crate) peer: fn(&Extensions) -> Option<SocketAddr>,
+    /// The connections are TLS; only requests in origin form do not say so themselves.
+    pub(crate) https: bool,
+    /// So many proxies in front of the server are believed.
+    pub(crate) trusted_proxies: usize,
+}
+
+/// Where a route is found.
+pub(crate) type RouteSource = for<'a> fn(&'a Extensions) -> Option<&'a str>;
+
+/// What a server knows of a request when its span starts.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerRequest<'a> {
+    request: RequestView<'a>,
+    scan: &'a HeaderScan<'a>,
+    /// A caller that is not trusted to be the parent.
+    link: Option<SpanContext>,
+    source: Option<RouteSource>,
+    route: OnceCell<Option<&'a str>>,
+}
+
+// === impl ServerRequest ===
+
+impl<'a> ServerRequest<'a> {
+    #[inline]
+    pub(crate) fn new(
+        request: RequestView<'a>,
+        scan: &'a HeaderScan<'a>,
+        link: Option<SpanContext>,
+        operation: &HttpServerOperation,
+    ) -> Self {
+        Self { request, scan, link, source: operation.route, route: OnceCell::new() }
+    }
+
+    /// Looked for once, and only if the span is recorded or a sampler wants its name.
+    #[inline]
+    fn route(&self) -> Option<&'a str> {
+        *self.route.get_or_init(|| self.source.and_then(|source| source(self.request.extensions())))
+    }
+
+    /// Whether a route was looked for in vain.
+    #[inline]
+    pub(crate) fn is_unrouted(&self) -> bool {
+        self.source.is_some() && matches!(self.route.get(), Some(None))
+    }
+}
+
+// === impl HttpServerOperation ===
+
+impl Default for HttpServerOperation {
+    fn default() -> Self {
+        Self { options: RequestOptions::default(), route: None, peer: Peer::of, https: false, trusted_proxies: 0 }
+    }
+}
+
+impl Operation for HttpServerOperation {
+    type Request<'a> = ServerRequest<'a>;
+    type Response<'a> = ResponseView<'a>;
+
+    fn kind(&self) -> SpanKind {
+        SpanKind::Server
+    }
+
+    fn semantic_key(&self) -> Option<SemanticKey> {
+        Some(SemanticKey::HttpServer)
+    }
+
+    fn scope(&self) -> &'static Scope {
+        &SCOPE
+    }
+
+    #[inline]
+    fn name<'r>(&self, request: &'r ServerRequest<'_>) -> SpanName<'r> {
+        let verb = self.options.verb(request.request.method());
+        match request.route() {
+            Some(target) => SpanName::Target { verb, target },
+            None => SpanName::Static(verb),
+        }
+    }
+
+    #[inline]
+    fn start_attributes<V: AttributeVisitor + ?Sized>(&self, request: &ServerRequest<'_>, to: &mut V) {
+        let (ServerRequest { request, scan, .. }, route) = (request, request.route());
+        let forwarded = match self.trusted_proxies {
+            0 => Forwarded::default(),
+            trusted => Forwarded::read(request.headers(), trusted),
+        };
+        self.options.method(request.method(), to);
+        let uri = request.uri();
+        to.attribute(URL_PATH, Value::Str(uri.path()));
+        let scheme = forwarded.scheme.unwrap_or_else(|| scheme(uri.scheme(), self.https));
+        to.attribute(URL_SCHEME, Value::Static(scheme));
+        if let Some(query) = uri.query() {
+            with_scratch(|text| {
+                self.options.redact.query(query, text);
+                to.attribute(URL_QUERY, Value::Str(text));
+            });
+        }
+        if let Some(route) = route {
+            to.attribute(HTTP_ROUTE, Value::Str(route));
+        }
+        let addressed = forwarded.host.or_else(|| {
+            let authority = match uri.authority() {
+                Some(authority) => Some(authority.as_str().as_bytes()),
+                None => scan.host().map(HeaderValue::as_bytes),
+            };
+            authority.map(authority::split)
+        });
+        if let Some((host, port)) = addressed.filter(|(host, _)| !host.is_empty()) {
+            to.attribute(SERVER_ADDRESS, Value::Bytes(host));
+            if let Some(port) = port {
+                to.attribute(SERVER_PORT, Value::Int(port.into()));
+            }
+        }
+        let peer = (self.peer)(request.extensions());
+        if peer.is_some() || forwarded.client.is_some() {
+            client_attributes(forwarded.client, peer, to);
+        }
+        if let Some(agent) = scan.user_agent() {
+            to.attribute(USER_AGENT, Value::Bytes(agent.as_bytes()));
+        }
+        if let Some(version) = super::version(request.version()) {
+            to.attribute(PROTOCOL_VERSION, Value::Static(version));
+        }
+        self.options.extras(request.headers(), to);
+    }
+
+    fn links(&self, request: &ServerRequest<'_>, span: &mut Recording<'_>) {
+        if let Some(caller) = request.link {
+            span.link(caller, &[]);
+        }
+    }
+
+    #[inline]
+    fn end(&self, response: &ResponseView<'_>, span: &mut Recording<'_>) {
+        end(response, span);
+    }
+}
+
+#[inline]
+pub(crate) fn end(response: &ResponseView<'_>, span: &mut Recording<'_>) {
+    let failed = response.status.is_some_and(|status| status.as_u16() >= 500);
+    super::end(response, failed, span);
+}
+
+#[inline]
+fn scheme(scheme: Option<&uri::Scheme>, https: bool) -> &'static &'static str {
+    match scheme {
+        Some(scheme) if *scheme == uri::Scheme::HTTPS => &"https",
+        None if https => &"https",
+        _ => &"http",
+    }
+}
+
+/// The client as trusted proxies name it, else the socket's other end.
+#[cold]
+fn client_attributes<V: AttributeVisitor + ?Sized>(client: Option<IpAddr>, peer: Option<SocketAddr>, to: &mut V) {
+    let mut text = String::with_capacity(MAX_ADDRESS);
+    if let Some(client) = client {
+        let _ = write!(text, "{client}");
+        to.attribute(CLIENT_ADDRESS, Value::Str(&text));
+    }
+    if let Some(peer) = peer {
+        text.clear();
+        // A dual-stack socket shows IPv4 peers as mapped addresses.
+        let _ = write!(text, "{}", peer.ip().to_canonical());
+        if client.is_none() {
+            to.attribute(CLIENT_ADDRESS, Value::Str(&text));
+        }
+        to.attribute(PEER_ADDRESS, Value::Str(&text));
+        to.attribute(PEER_PORT, Value::Int(peer.port().into()));
+    }
+}
+
+const MAX_ADDRESS: usize = 45;
+
+const URL_PATH: Key<'static> = Key::new("url.path");
+const URL_QUERY: Key<'static> = Key::new("url.query");
+const URL_SCHEME: Key<'static> = Key::new("url.scheme");
+const CLIENT_ADDRESS: Key<'static> = Key::new("client.address");
+const USER_AGENT: Key<'static> = Key::new("user_agent.original");

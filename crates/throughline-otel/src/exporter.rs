@@ -1,17 +1,16 @@
 //! Any OpenTelemetry span exporter as ours.
 
 use std::borrow::Cow;
-use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::{any, fmt, io, thread};
+use std::{any, fmt};
 
 use opentelemetry_sdk::trace::SpanExporter;
 use throughline_core::Resource;
 use throughline_export::{Batch, ExportError, Exporter};
 
-use crate::convert;
-use crate::worker::Worker;
+use crate::error::{BoxError, Reason};
+use crate::live::Live;
+use crate::{BuildError, convert};
 
 /// Any exporter of the OpenTelemetry SDK as an exporter of ours.
 ///
@@ -44,22 +43,6 @@ pub struct OtelExporter<E: SpanExporter + 'static> {
     reason: Reason,
 }
 
-/// A foreign exporter could not be built.
-#[derive(Debug)]
-pub struct BuildError(BoxError);
-
-/// Why the last call failed, as somebody below the foreign exporter knows it; the exporter itself may keep it back.
-#[derive(Clone, Default)]
-pub(crate) struct Reason(Arc<Mutex<Option<BoxError>>>);
-
-type BoxError = Box<dyn Error + Send + Sync>;
-
-/// The order matters: the exporter goes before the runtime that it was built on.
-struct Live<E> {
-    exporter: E,
-    worker: Worker,
-}
-
 // === impl OtelExporter ===
 
 impl<E: SpanExporter + 'static> OtelExporter<E> {
@@ -75,19 +58,9 @@ impl<E: SpanExporter + 'static> OtelExporter<E> {
         B: FnOnce() -> Result<E, C> + Send + 'static,
         C: Into<BoxError>,
     {
-        let built = thread::Builder::new().name("throughline-otel-build".to_owned()).spawn(move || {
-            let worker = Worker::new()?;
-            let exporter = worker.enter(|| build().map_err(Into::into))?;
-            Ok(Live { exporter, worker })
-        });
-        match built.map_err(BuildError::new)?.join() {
-            Ok(live) => {
-                let live = live.map_err(BuildError)?;
-                let name = any::type_name::<E>().into();
-                Ok(Self { live: Some(live), resource: None, timeout: DEFAULT_TIMEOUT, name, reason: Reason::default() })
-            }
-            Err(_) => Err(BuildError::new("it panicked")),
-        }
+        let live = Live::build(build)?;
+        let name = any::type_name::<E>().into();
+        Ok(Self { live: Some(live), resource: None, timeout: DEFAULT_TIMEOUT, name, reason: Reason::default() })
     }
 
     /// How long one call of an asynchronous `export` may take before it is given up; by default 30 seconds. What blocks
@@ -120,15 +93,7 @@ impl<E: SpanExporter + 'static> Exporter for OtelExporter<E> {
             self.resource = Some(batch.resource().clone());
         }
         let spans = convert::batch(batch);
-        match live.worker.block_on(live.exporter.export(spans), self.timeout) {
-            Some(result) => {
-                result.map_err(|error| self.reason.take().map_or_else(|| ExportError::new(error), ExportError::new))
-            }
-            None => {
-                let message = format!("no answer within {:?}", self.timeout);
-                Err(ExportError::new(io::Error::new(io::ErrorKind::TimedOut, message)))
-            }
-        }
+        self.reason.settle(live.worker.block_on(live.exporter.export(spans), self.timeout), self.timeout)
     }
 
     fn flush(&mut self) -> Result<(), ExportError> {
@@ -151,14 +116,9 @@ impl<E: SpanExporter + 'static> Exporter for OtelExporter<E> {
 
 impl<E: SpanExporter + 'static> Drop for OtelExporter<E> {
     fn drop(&mut self) {
-        let Some(live) = self.live.take() else { return };
-        if tokio::runtime::Handle::try_current().is_err() {
-            return live.close();
+        if let Some(live) = self.live.take() {
+            live.close_anywhere();
         }
-        // The application never came to hand it to a pipeline, and drops it inside its runtime, where blocking clients
-        // panic when they are dropped.
-        let closing = thread::Builder::new().name("throughline-otel-drop".to_owned());
-        let _ = closing.spawn(move || live.close());
     }
 }
 
@@ -170,48 +130,6 @@ impl<E: SpanExporter + 'static> fmt::Debug for OtelExporter<E> {
             .field("name", &self.name)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
-    }
-}
-
-// === impl Live ===
-
-impl<E> Live<E> {
-    fn close(self) {
-        let Self { exporter, worker } = self;
-        worker.enter(move || drop(exporter));
-    }
-}
-
-// === impl Reason ===
-
-impl Reason {
-    #[cfg(feature = "otlp")]
-    pub(crate) fn set(&self, reason: Option<BoxError>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
-    }
-
-    fn take(&self) -> Option<BoxError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-// === impl BuildError ===
-
-impl BuildError {
-    pub(crate) fn new(cause: impl Into<BoxError>) -> Self {
-        Self(cause.into())
-    }
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the span exporter could not be built")
-    }
-}
-
-impl Error for BuildError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.0)
     }
 }
 

@@ -41,11 +41,18 @@
 //!   *ring*, which needs a C compiler and nothing else.
 
 mod convert;
+mod error;
 mod exporter;
+mod live;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod worker;
 
-pub use self::exporter::{BuildError, OtelExporter};
+pub use self::error::BuildError;
+pub use self::exporter::OtelExporter;
+#[cfg(feature = "metrics")]
+pub use self::metrics::{MetricsPipeline, MetricsPipelineBuilder, MetricsStats, OtelMeter, OtelMetricsExporter};
 #[cfg(feature = "otlp")]
-pub use self::otlp::{InvalidVariable, OtlpConfig, OtlpExporter};
+pub use self::otlp::{InvalidVariable, OtlpConfig, OtlpExporter, OtlpMetricsConfig, OtlpMetricsExporter};

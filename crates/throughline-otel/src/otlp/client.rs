@@ -13,19 +13,21 @@ use prost::Message;
 use throughline_core::Diagnostic;
 
 use super::{InvalidVariable, Names, OtlpConfig, tls};
-use crate::exporter::Reason;
+use crate::error::Reason;
 
 /// Sends with exactly the headers that were configured, and says why it could not: `opentelemetry-otlp` does not.
 pub(super) struct Client {
     inner: Box<dyn HttpClient>,
     headers: HeaderMap,
     reason: Reason,
+    /// What a collector counts of this signal.
+    items: &'static str,
 }
 
 // === impl Client ===
 
 impl Client {
-    pub(super) fn new(config: OtlpConfig, reason: Reason) -> Result<Self, InvalidVariable> {
+    pub(super) fn new(config: OtlpConfig, reason: Reason, items: &'static str) -> Result<Self, InvalidVariable> {
         let inner: Box<dyn HttpClient> = if config.endpoint.scheme() == Some(&Scheme::HTTPS) {
             let tls = tls::config(&config)?;
             let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().build();
@@ -33,7 +35,7 @@ impl Client {
         } else {
             Box::new(HyperClient::with_default_connector(config.timeout, None))
         };
-        Ok(Self { inner, headers: config.headers, reason })
+        Ok(Self { inner, headers: config.headers, reason, items })
     }
 
     /// The request's own headers and ours; others come from variables that `opentelemetry-otlp` read by itself.
@@ -60,7 +62,7 @@ impl HttpClient for Client {
         match self.inner.send_bytes(request).await {
             Ok(response) => {
                 if response.status().is_success() {
-                    warn_of_refusals(response.body());
+                    warn_of_refusals(response.body(), self.items);
                 } else {
                     self.reason.set(Some(format!("the collector answered {}", response.status()).into()));
                 }
@@ -80,12 +82,13 @@ impl fmt::Debug for Client {
     }
 }
 
-/// A collector may take a batch and yet refuse some of its spans.
-fn warn_of_refusals(body: &Bytes) {
+/// A collector may take a batch and yet refuse some of what is in it. It says so in the same message for each signal, up
+/// to the message's name.
+fn warn_of_refusals(body: &Bytes, items: &str) {
     let answer = ExportTraceServiceResponse::decode(body.clone()).unwrap_or_default();
     if let Some(partial) = answer.partial_success.filter(|partial| partial.rejected_spans > 0) {
         let said = partial.error_message;
-        REFUSED.warn(|| format!("the collector refused {} spans of a batch: {said:?}", partial.rejected_spans));
+        REFUSED.warn(|| format!("the collector refused {} {items} of a batch: {said:?}", partial.rejected_spans));
     }
 }
 

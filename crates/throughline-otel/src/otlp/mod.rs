@@ -1,6 +1,7 @@
 //! OTLP over HTTP/protobuf.
 
 mod client;
+mod metrics;
 mod tls;
 mod variables;
 
@@ -11,10 +12,12 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use opentelemetry_otlp::{Compression, Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 
-use crate::exporter::Reason;
+use crate::error::{BoxError, Reason};
 use crate::{BuildError, OtelExporter};
 
-/// OTLP over HTTP/protobuf: where to, with which headers, for how long.
+pub use self::metrics::{OtlpMetricsConfig, OtlpMetricsExporter};
+
+/// Spans by OTLP over HTTP/protobuf: where to, with which headers, for how long.
 ///
 /// | variable (`OTEL_EXPORTER_OTLP_TRACES_…` wins over `OTEL_EXPORTER_OTLP_…`) | default | accepted |
 /// |---|---|---|
@@ -92,7 +95,18 @@ impl OtlpConfig {
     ///
     /// The first variable whose value cannot be used.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidVariable> {
-        variables::parse(&lookup)
+        variables::parse(&variables::TRACES, &lookup)
+    }
+
+    fn to(endpoint: &'static str) -> Self {
+        Self {
+            endpoint: Uri::from_static(endpoint),
+            headers: HeaderMap::new(),
+            timeout: Duration::from_secs(10),
+            gzip: false,
+            certificate: None,
+            client: None,
+        }
     }
 
     /// The URL that batches are sent to, used as it is.
@@ -150,7 +164,7 @@ impl OtlpConfig {
         Ok(exporter.timeout(timeout).named(name).reason(reason))
     }
 
-    fn build(self, reason: Reason) -> Result<SpanExporter, Box<dyn std::error::Error + Send + Sync>> {
+    fn build(self, reason: Reason) -> Result<SpanExporter, BoxError> {
         // The builder reads the environment for whatever it is not given. Headers it would even mix: ours are set by
         // the client, which takes out all others.
         let builder = SpanExporter::builder()
@@ -159,21 +173,14 @@ impl OtlpConfig {
             .with_endpoint(self.endpoint.to_string())
             .with_timeout(self.timeout);
         let builder = if self.gzip { builder.with_compression(Compression::Gzip) } else { builder };
-        Ok(builder.with_http_client(client::Client::new(self, reason)?).build()?)
+        Ok(builder.with_http_client(client::Client::new(self, reason, "spans")?).build()?)
     }
 }
 
 impl Default for OtlpConfig {
     /// What holds when no variable is set.
     fn default() -> Self {
-        Self {
-            endpoint: Uri::from_static("http://localhost:4318/v1/traces"),
-            headers: HeaderMap::new(),
-            timeout: Duration::from_secs(10),
-            gzip: false,
-            certificate: None,
-            client: None,
-        }
+        Self::to(variables::TRACES.default)
     }
 }
 

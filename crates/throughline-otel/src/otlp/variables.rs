@@ -4,56 +4,93 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use opentelemetry_sdk::metrics::Temporality;
 use percent_encoding::percent_decode_str;
 
 use super::{File, InvalidVariable, OtlpConfig};
 
-/// A variable's two names: the one of traces wins.
+/// A variable's two names: the one of the signal wins.
 type Names = [&'static str; 2];
 
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-macro_rules! names {
-    ($suffix:literal) => {
-        [concat!("OTEL_EXPORTER_OTLP_TRACES_", $suffix), concat!("OTEL_EXPORTER_OTLP_", $suffix)]
+/// What is sent: its variables, its path below a base URL, and where it goes if no variable says.
+pub(super) struct Signal {
+    endpoint: Names,
+    protocol: Names,
+    headers: Names,
+    timeout: Names,
+    compression: Names,
+    certificate: Names,
+    client_certificate: Names,
+    client_key: Names,
+    path: &'static str,
+    pub(super) default: &'static str,
+}
+
+macro_rules! signal {
+    ($prefix:literal, $path:literal) => {
+        Signal {
+            endpoint: signal!(@names $prefix, "ENDPOINT"),
+            protocol: signal!(@names $prefix, "PROTOCOL"),
+            headers: signal!(@names $prefix, "HEADERS"),
+            timeout: signal!(@names $prefix, "TIMEOUT"),
+            compression: signal!(@names $prefix, "COMPRESSION"),
+            certificate: signal!(@names $prefix, "CERTIFICATE"),
+            client_certificate: signal!(@names $prefix, "CLIENT_CERTIFICATE"),
+            client_key: signal!(@names $prefix, "CLIENT_KEY"),
+            path: $path,
+            default: concat!("http://localhost:4318/", $path),
+        }
+    };
+    (@names $prefix:literal, $suffix:literal) => {
+        [concat!("OTEL_EXPORTER_OTLP_", $prefix, $suffix), concat!("OTEL_EXPORTER_OTLP_", $suffix)]
     };
 }
 
-const ENDPOINT: Names = names!("ENDPOINT");
-const PROTOCOL: Names = names!("PROTOCOL");
-const HEADERS: Names = names!("HEADERS");
-const TIMEOUT: Names = names!("TIMEOUT");
-const COMPRESSION: Names = names!("COMPRESSION");
-const CERTIFICATE: Names = names!("CERTIFICATE");
-const CLIENT_CERTIFICATE: Names = names!("CLIENT_CERTIFICATE");
-const CLIENT_KEY: Names = names!("CLIENT_KEY");
+pub(super) static TRACES: Signal = signal!("TRACES_", "v1/traces");
+pub(super) static METRICS: Signal = signal!("METRICS_", "v1/metrics");
 
-pub(super) fn parse(lookup: Lookup<'_>) -> Result<OtlpConfig, InvalidVariable> {
-    let mut config = OtlpConfig::default();
-    if let Some((name, value)) = find(lookup, PROTOCOL) {
+pub(super) fn parse(signal: &Signal, lookup: Lookup<'_>) -> Result<OtlpConfig, InvalidVariable> {
+    let mut config = OtlpConfig::to(signal.default);
+    if let Some((name, value)) = find(lookup, signal.protocol) {
         protocol(name, &value)?;
     }
-    if let Some((name, value)) = find(lookup, ENDPOINT) {
+    if let Some((name, value)) = find(lookup, signal.endpoint) {
         let url = url(name, &value)?;
-        config.endpoint = if name == ENDPOINT[0] { url } else { below(&url, name)? };
+        config.endpoint = if name == signal.endpoint[0] { url } else { below(&url, name, signal.path)? };
     }
-    if let Some((name, value)) = find(lookup, HEADERS) {
+    if let Some((name, value)) = find(lookup, signal.headers) {
         config.headers = headers(name, &value)?;
     }
-    if let Some((name, value)) = find(lookup, TIMEOUT) {
+    if let Some((name, value)) = find(lookup, signal.timeout) {
         config.timeout = timeout(name, &value)?;
     }
-    if let Some((name, value)) = find(lookup, COMPRESSION) {
+    if let Some((name, value)) = find(lookup, signal.compression) {
         config.gzip = gzip(name, &value)?;
     }
-    config.certificate = file(lookup, CERTIFICATE);
-    config.client = match (file(lookup, CLIENT_CERTIFICATE), file(lookup, CLIENT_KEY)) {
+    config.certificate = file(lookup, signal.certificate);
+    config.client = match (file(lookup, signal.client_certificate), file(lookup, signal.client_key)) {
         (Some(certificate), Some(key)) => Some((certificate, key)),
         (None, None) => None,
-        (Some((name, _)), None) => return Err(alone(name, CLIENT_KEY)),
-        (None, Some((name, _))) => return Err(alone(name, CLIENT_CERTIFICATE)),
+        (Some((name, _)), None) => return Err(alone(name, signal.client_key)),
+        (None, Some((name, _))) => return Err(alone(name, signal.client_certificate)),
     };
     Ok(config)
+}
+
+/// `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`.
+pub(super) fn temporality(lookup: Lookup<'_>) -> Result<Temporality, InvalidVariable> {
+    let Some((name, value)) = find(lookup, [TEMPORALITY; 2]) else { return Ok(Temporality::Cumulative) };
+    match &*value.to_ascii_lowercase() {
+        "cumulative" => Ok(Temporality::Cumulative),
+        "delta" => Ok(Temporality::Delta),
+        "lowmemory" => Ok(Temporality::LowMemory),
+        _ => {
+            let problem = format!("unknown preference {value:?}; accepted: cumulative, delta, lowmemory");
+            Err(InvalidVariable::new(name, problem))
+        }
+    }
 }
 
 /// The first of the names that has a value, and that value.
@@ -100,13 +137,13 @@ pub(super) fn url(name: &'static str, value: &str) -> Result<Uri, InvalidVariabl
     if spoken && uri.host().is_some_and(|host| !host.is_empty()) { Ok(uri) } else { Err(accepted()) }
 }
 
-/// The URL of traces below a base URL.
-fn below(base: &Uri, name: &'static str) -> Result<Uri, InvalidVariable> {
+/// The URL of a signal below a base URL.
+fn below(base: &Uri, name: &'static str, signal: &str) -> Result<Uri, InvalidVariable> {
     let path = base.path().trim_end_matches('/');
     let query = base.query().map(|query| format!("?{query}")).unwrap_or_default();
     let mut parts = base.clone().into_parts();
-    parts.path_and_query = format!("{path}/v1/traces{query}").parse().ok();
-    Uri::from_parts(parts).map_err(|_| InvalidVariable::new(name, "`v1/traces` cannot be appended to it"))
+    parts.path_and_query = format!("{path}/{signal}{query}").parse().ok();
+    Uri::from_parts(parts).map_err(|_| InvalidVariable::new(name, format!("`{signal}` cannot be appended to it")))
 }
 
 fn headers(name: &'static str, list: &str) -> Result<HeaderMap, InvalidVariable> {
@@ -163,3 +200,5 @@ fn gzip(name: &'static str, value: &str) -> Result<bool, InvalidVariable> {
         _ => Err(InvalidVariable::new(name, format!("unknown compression {value:?}; accepted: gzip, none"))),
     }
 }
+
+const TEMPORALITY: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";

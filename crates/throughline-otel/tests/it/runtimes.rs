@@ -253,7 +253,7 @@ fn an_export_that_hangs_is_given_up() {
 #[test]
 fn an_exporter_that_cannot_be_built_is_an_error() {
     let refused = OtelExporter::<Bad>::new(|| Err("no route to host")).unwrap_err();
-    assert_eq!(refused.to_string(), "the span exporter could not be built");
+    assert_eq!(refused.to_string(), "the exporter could not be built");
     assert_eq!(root_cause(&refused), "no route to host");
     let panicked = OtelExporter::<Bad>::new(|| -> Result<_, io::Error> { panic!("a bug") }).unwrap_err();
     assert_eq!(root_cause(&panicked), "it panicked");

@@ -1,6 +1,6 @@
 //! The few attributes of a span that its metrics have.
 
-use throughline_core::{AttributeVisitor, Attributes, Key, Value};
+use throughline_core::{AttributeVisitor, Key, Value};
 
 /// Which attributes an instrument has, as bits.
 #[derive(Clone, Copy, Debug)]
@@ -62,14 +62,19 @@ impl Choice {
 // === impl Chosen ===
 
 impl Chosen {
-    pub(super) fn of(attributes: &dyn Attributes, wanted: Choice) -> Self {
-        let text = Text { near: [0; ROOM], used: 0, far: Vec::new() };
-        let mut chosen = Self { wanted, found: Choice::NONE, values: [Copied::Int(0); KEYS.len()], text };
-        attributes.visit(&mut chosen);
-        chosen
+    /// Nothing yet.
+    #[inline]
+    pub(super) fn new(wanted: Choice) -> Self {
+        Self {
+            wanted,
+            found: Choice::NONE,
+            values: [Copied::Int(0); KEYS.len()],
+            text: Text { near: [0; ROOM], used: 0, far: Vec::new() },
+        }
     }
 
     /// Shows the attributes by which series are told apart, always in the same order.
+    #[inline]
     pub(super) fn show<R>(&self, to: impl FnOnce(&[(Key<'_>, Value<'_>)]) -> R) -> R {
         let mut shown = [(Key::new(""), Value::Bool(false)); LABELS];
         let mut count = 0;
@@ -98,6 +103,26 @@ impl Chosen {
         }
     }
 
+    #[inline(never)]
+    fn take(&mut self, at: usize, value: Value<'_>) {
+        let mut copy = |text: &[u8]| {
+            let (start, end) = self.text.push(text);
+            Copied::Text(start as u32, end as u32)
+        };
+        self.values[at] = match value {
+            Value::Str(text) => copy(text.as_bytes()),
+            Value::Bytes(bytes) => copy(bytes),
+            Value::Static(text) => Copied::Static(text),
+            Value::Bool(value) => Copied::Bool(value),
+            Value::Int(value) => Copied::Int(value),
+            Value::F64(value) => Copied::F64(value),
+            _ => return,
+        };
+        let this = Choice(1 << at);
+        (self.wanted, self.found) = (self.wanted.without(this), self.found.and(this));
+    }
+
+    #[inline]
     fn value(&self, copied: Copied) -> Value<'_> {
         match copied {
             Copied::Bool(value) => Value::Bool(value),
@@ -116,22 +141,9 @@ impl AttributeVisitor for Chosen {
         if self.wanted.0 == 0 {
             return;
         }
-        let Some(at) = position(key.as_str()).filter(|at| self.wanted.has(*at)) else { return };
-        let mut copy = |text: &[u8]| {
-            let (start, end) = self.text.push(text);
-            Copied::Text(start as u32, end as u32)
-        };
-        self.values[at] = match value {
-            Value::Str(text) => copy(text.as_bytes()),
-            Value::Bytes(bytes) => copy(bytes),
-            Value::Static(text) => Copied::Static(text),
-            Value::Bool(value) => Copied::Bool(value),
-            Value::Int(value) => Copied::Int(value),
-            Value::F64(value) => Copied::F64(value),
-            _ => return,
-        };
-        let this = Choice(1 << at);
-        (self.wanted, self.found) = (self.wanted.without(this), self.found.and(this));
+        if let Some(at) = position(key.as_str()).filter(|at| self.wanted.has(*at)) {
+            self.take(at, value);
+        }
     }
 }
 
@@ -221,6 +233,8 @@ const ROOM: usize = 512;
 
 #[cfg(test)]
 mod tests {
+    use throughline_core::Attributes as _;
+
     use super::*;
 
     #[test]
@@ -243,7 +257,8 @@ mod tests {
                 (Key::new("url.path"), Value::Str("not chosen")),
             ];
             let visit = |visitor: &mut dyn AttributeVisitor| given.visit(visitor);
-            let chosen = Chosen::of(&visit, Choice::SERVER_DURATION);
+            let mut chosen = Chosen::new(Choice::SERVER_DURATION);
+            visit(&mut chosen);
             chosen.show(|attributes| {
                 let texts: Vec<_> = attributes.iter().filter_map(|(_, value)| value.as_text()).collect();
                 assert_eq!(texts, [&*kind, &*route, "https"], "{length}");

@@ -85,16 +85,19 @@ impl HttpMetrics {
 impl Listener for HttpMetrics {
     fn start(&self, start: &Start<'_>) {
         let Some(side) = self.side(start.semantic_key) else { return };
-        let chosen = Chosen::of(start.attributes, side.of_active);
+        let mut chosen = Chosen::new(side.of_active);
+        start.attributes.visit(&mut chosen);
         chosen.show(|attributes| side.active.add(1, attributes));
     }
 
     fn end(&self, end: &End<'_>) {
         let Some(side) = self.side(end.semantic_key) else { return };
-        let started = Chosen::of(end.attributes, side.of_active);
+        let mut started = Chosen::new(side.of_active);
+        end.start_attributes.visit(&mut started);
         started.show(|attributes| side.active.add(-1, attributes));
 
-        let chosen = Chosen::of(end.attributes, side.of_duration);
+        let mut chosen = Chosen::new(side.of_duration);
+        end.attributes.visit(&mut chosen);
         chosen.show(|attributes| {
             side.duration.record(end.duration.as_secs_f64(), attributes, end.span_context);
             if let Some((request, response)) = &side.body_sizes {

@@ -11,6 +11,7 @@ mod errors;
 mod forwarding;
 mod hooks;
 mod listener;
+mod metrics;
 mod panics;
 mod propagation;
 mod quiet;

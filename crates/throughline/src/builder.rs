@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use throughline_core::metrics::Meter;
 use throughline_core::propagation::Composite;
 use throughline_core::{
     AlwaysOff, AttributeValue, Clock, FinishedSpan, IdGenerator, Listener, ParentBased, Resource, Sampler, SpanLimits,
@@ -11,8 +12,13 @@ use throughline_core::{
 };
 use throughline_export::{Exporter, Fanout, Pipeline};
 use throughline_testing::MemorySink;
+#[cfg(feature = "http")]
+use throughline_tower::{HttpMetrics, HttpMetricsBuilder};
 
+#[cfg(feature = "http")]
+use crate::config::HttpConfig;
 use crate::config::{Batch, Before, Config, ExporterKind};
+use crate::metrics::{Metrics, MetricsSource};
 use crate::{ConfigError, Telemetry, identity};
 
 /// Sets up a [`Telemetry`]; made by [`Telemetry::builder`].
@@ -39,6 +45,11 @@ pub struct TelemetryBuilder {
     exporters: Vec<Source>,
     sinks: Vec<Arc<dyn SpanSink>>,
     batch: Batch,
+    metrics: MetricsSource,
+    #[cfg(feature = "http")]
+    http: HttpConfig,
+    #[cfg(feature = "http")]
+    http_metrics: HttpMetricsBuilder,
     enabled: bool,
 }
 
@@ -61,6 +72,11 @@ impl TelemetryBuilder {
             exporters: Vec::new(),
             sinks: Vec::new(),
             batch: Batch::default(),
+            metrics: MetricsSource::None,
+            #[cfg(feature = "http")]
+            http: HttpConfig::default(),
+            #[cfg(feature = "http")]
+            http_metrics: HttpMetrics::builder(),
             enabled: true,
         }
     }
@@ -118,6 +134,44 @@ impl TelemetryBuilder {
         self
     }
 
+    /// What instrumentations measure with: with the feature `http`, requests by
+    /// [`HttpMetrics`](crate::tower::HttpMetrics). Where it takes that, and when, is its own affair.
+    ///
+    /// ```
+    /// use throughline::Telemetry;
+    /// use throughline::testing::MemoryMeter;
+    ///
+    /// let meter = MemoryMeter::new();
+    /// let (telemetry, spans) = Telemetry::builder().meter(meter.clone()).test();
+    /// // ... requests through `telemetry.http_server()` ...
+    /// assert_eq!(meter.sum("http.server.active_requests"), 0.0);
+    /// # let _ = (telemetry, spans);
+    /// ```
+    pub fn meter(mut self, meter: impl Meter) -> Self {
+        self.metrics = MetricsSource::Meter(Arc::new(meter));
+        self
+    }
+
+    /// As [`meter`](Self::meter), with a pipeline that is flushed and shut down with the [`Telemetry`].
+    #[cfg(feature = "metrics")]
+    pub fn metrics(mut self, pipeline: throughline_otel::MetricsPipeline) -> Self {
+        self.metrics = MetricsSource::Pipeline(pipeline);
+        self
+    }
+
+    /// What is measured of HTTP beyond durations and active requests, where there is a meter.
+    ///
+    /// ```
+    /// # use throughline::{Telemetry, tower::HttpMetrics};
+    /// let builder = Telemetry::builder().http_metrics(HttpMetrics::builder().body_sizes());
+    /// # let _ = builder;
+    /// ```
+    #[cfg(feature = "http")]
+    pub fn http_metrics(mut self, metrics: HttpMetricsBuilder) -> Self {
+        self.http_metrics = metrics;
+        self
+    }
+
     /// One more exporter; all get every batch, on one thread.
     pub fn exporter(mut self, exporter: impl Exporter) -> Self {
         self.exporters.push(Source::Given(Box::new(exporter)));
@@ -168,7 +222,8 @@ impl TelemetryBuilder {
 
     /// Lets the process's environment variables replace what was set so far; [`Telemetry::from_env`] lists them.
     ///
-    /// Exporters that were set before stay, unless `OTEL_TRACES_EXPORTER` names others.
+    /// Exporters that were set before stay, unless `OTEL_TRACES_EXPORTER` names others; a meter, unless
+    /// `OTEL_METRICS_EXPORTER` does.
     ///
     /// # Errors
     ///
@@ -193,9 +248,12 @@ impl TelemetryBuilder {
     /// The first variable whose value cannot be used.
     pub fn env_from(mut self, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let has_exporter = !self.exporters.is_empty() || !self.sinks.is_empty();
-        let before = Before { limits: self.limits, batch: self.batch, has_exporter };
-        let Config { disabled, propagator, resource, sampler, exporters, limits, batch } =
-            Config::read(&lookup, before)?;
+        let has_meter = !self.metrics.is_none();
+        let before = Before { limits: self.limits, batch: self.batch, has_exporter, has_meter };
+        let config = Config::read(&lookup, before)?;
+        #[cfg(feature = "http")]
+        self.http.clone_from(&config.http);
+        let Config { disabled, propagator, resource, sampler, exporters, metrics, limits, batch, .. } = config;
         self.enabled &= !disabled;
         (self.limits, self.batch) = (limits, batch);
         for (key, value) in &resource {
@@ -209,6 +267,9 @@ impl TelemetryBuilder {
         }
         if let Some(exporters) = exporters {
             self.exporters = exporters.into_iter().map(Source::Named).collect();
+        }
+        if let Some(metrics) = metrics {
+            self.metrics = MetricsSource::Config(metrics);
         }
         Ok(self)
     }
@@ -244,7 +305,9 @@ impl TelemetryBuilder {
         if let Some(pipeline) = &pipeline {
             self.sinks.push(Arc::new(pipeline.sink()));
         }
-        Ok(Telemetry::new(self.into_tracer(resource), pipeline))
+        let metrics = std::mem::take(&mut self.metrics);
+        let metrics = if self.enabled { metrics.build(&resource)? } else { Metrics::default() };
+        Ok(self.finish(resource, pipeline, metrics))
     }
 
     /// Builds it for a test: spans go to memory, and to no exporter.
@@ -261,12 +324,31 @@ impl TelemetryBuilder {
         let memory = MemorySink::new();
         self.sinks.push(Arc::new(memory.clone()));
         let resource = identity::complete(&self.resource);
-        (Telemetry::new(self.into_tracer(resource), None), memory)
+        let metrics = std::mem::take(&mut self.metrics).for_test();
+        (self.finish(resource, None, metrics), memory)
     }
 
     fn pipeline(&self, exporter: impl Exporter, resource: &Resource) -> Result<Pipeline, ConfigError> {
         let builder = Pipeline::builder(exporter).resource(resource.clone());
         self.batch.apply(builder).build().map_err(ConfigError::Pipeline)
+    }
+
+    #[cfg_attr(not(feature = "http"), expect(unused_mut, reason = "only HTTP is measured so far"))]
+    fn finish(mut self, resource: Resource, pipeline: Option<Pipeline>, metrics: Metrics) -> Telemetry {
+        #[cfg(feature = "http")]
+        let http = self.http.clone();
+        #[cfg(feature = "http")]
+        if let Some(meter) = &metrics.meter {
+            self.tracer = self.tracer.listener(self.http_metrics.build(meter));
+        }
+        Telemetry::new(crate::telemetry::Inner {
+            #[cfg(feature = "http")]
+            http,
+            tracer: self.into_tracer(resource),
+            pipeline,
+            #[cfg(feature = "metrics")]
+            metrics: metrics.pipeline,
+        })
     }
 
     fn into_tracer(self, resource: Resource) -> Tracer {

@@ -18,7 +18,7 @@ impl Telemetry {
     /// ```
     #[must_use]
     pub fn http_server(&self) -> HttpServerLayer {
-        let layer = HttpServerLayer::new(self.tracer());
+        let layer = self.http_config().server(HttpServerLayer::new(self.tracer()));
         #[cfg(feature = "axum")]
         let layer = layer.route(throughline_axum::matched_path).peer(throughline_axum::peer_address);
         layer
@@ -29,12 +29,13 @@ impl Telemetry {
     ///
     /// ```
     /// # let (telemetry, _) = throughline::Telemetry::test();
-    /// let layer = telemetry.http_client().baggage_to(["inventory.internal"]);
+    /// let layer = telemetry.http_client().baggage_to(["inventory.internal"])?;
     /// # let _ = layer;
+    /// # Ok::<(), throughline::tower::InvalidHost>(())
     /// ```
     #[must_use]
     pub fn http_client(&self) -> HttpClientLayer {
-        HttpClientLayer::new(self.tracer())
+        self.http_config().client(HttpClientLayer::new(self.tracer()))
     }
 
     /// The server layer for an axum router: axum's own body goes in and out, and is wrapped only when there is
@@ -50,6 +51,7 @@ impl Telemetry {
     #[cfg(feature = "axum")]
     #[must_use]
     pub fn axum_server(&self) -> throughline_axum::HttpServerLayer {
-        throughline_axum::HttpServerLayer::new(self.tracer())
+        // Route and peer are axum's there, too.
+        self.http_server().into()
     }
 }

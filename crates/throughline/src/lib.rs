@@ -18,14 +18,18 @@
 //! * `http` (default): server and client layers for any tower service of HTTP requests.
 //! * `axum`: routes, peers and extractors for axum.
 //! * `otel`: any exporter of the OpenTelemetry SDK ([`otel`](https://docs.rs/throughline-otel)).
-//! * `otlp`: export over OTLP/HTTP, the default of [`Telemetry::from_env`].
+//! * `metrics`: OpenTelemetry's meters, and a pipeline from them to the metric exporters of its SDK.
+//! * `otlp`: export of spans and metrics over OTLP/HTTP, the default of [`Telemetry::from_env`]; implies `metrics`.
 
+mod both;
 mod builder;
 mod config;
 mod error;
+pub mod guide;
 mod identity;
 #[cfg(feature = "http")]
 mod layers;
+mod metrics;
 mod telemetry;
 
 #[cfg(feature = "axum")]

@@ -9,8 +9,13 @@ use std::time::Duration;
 
 use throughline_core::{Stats, Tracer};
 use throughline_export::{FlushError, Pipeline, PipelineStats, ShutdownError};
+#[cfg(feature = "metrics")]
+use throughline_otel::{MetricsPipeline, MetricsStats};
 use throughline_testing::MemorySink;
 
+#[cfg(feature = "http")]
+use crate::config::HttpConfig;
+use crate::both::Both;
 use crate::{AlreadyInstalled, ConfigError, TelemetryBuilder};
 
 /// A service's tracing: its [`Tracer`], and the pipeline that takes finished spans to exporters.
@@ -44,6 +49,9 @@ pub struct TelemetryStats {
     pub tracer: Stats,
     /// What became of finished spans; all zero where there is no exporter.
     pub pipeline: PipelineStats,
+    /// What became of metrics; all zero where they have no exporter.
+    #[cfg(feature = "metrics")]
+    pub metrics: MetricsStats,
 }
 
 /// Waits until every span that ended before the call was exported; made by [`Telemetry::flush`].
@@ -51,18 +59,22 @@ pub struct TelemetryStats {
 /// The flush goes on if this is dropped.
 #[derive(Debug)]
 #[must_use = "await it, or call `wait`"]
-pub struct Flush(Option<throughline_export::Flush>);
+pub struct Flush(Both<throughline_export::Flush, FlushError>);
 
 /// Waits until every span was exported and the exporters have finished; made by [`Telemetry::shutdown`].
 ///
 /// The shutdown goes on if this is dropped, without a deadline.
 #[derive(Debug)]
 #[must_use = "await it, or call `wait`"]
-pub struct Shutdown(Option<throughline_export::Shutdown>);
+pub struct Shutdown(Both<throughline_export::Shutdown, ShutdownError>);
 
-struct Inner {
-    tracer: Tracer,
-    pipeline: Option<Pipeline>,
+pub(crate) struct Inner {
+    pub(crate) tracer: Tracer,
+    pub(crate) pipeline: Option<Pipeline>,
+    #[cfg(feature = "metrics")]
+    pub(crate) metrics: Option<MetricsPipeline>,
+    #[cfg(feature = "http")]
+    pub(crate) http: HttpConfig,
 }
 
 // === impl Telemetry ===
@@ -92,6 +104,10 @@ impl Telemetry {
     /// | `OTEL_BSP_MAX_QUEUE_SIZE`, `…_MAX_EXPORT_BATCH_SIZE` | 2048, 512 | spans; a batch is no larger than the queue |
     /// | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_SPAN_EVENT_…`, `OTEL_SPAN_LINK_…`, `OTEL_EVENT_ATTRIBUTE_…`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT`, for all attributes `OTEL_ATTRIBUTE_COUNT_LIMIT` | 128 | 0 to 65535 |
     /// | `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT` | 4096 | bytes |
+    /// | `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` | those of RFC 9110, PATCH and QUERY | a list in place of them; case counts |
+    /// | `OTEL_INSTRUMENTATION_HTTP_{SERVER,CLIENT}_CAPTURE_{REQUEST,RESPONSE}_HEADERS` | none | lists of headers, or globs of them, that become attributes; credentials are refused |
+    /// | `OTEL_INSTRUMENTATION_COMMON_PEER_SERVICE_MAPPING` | none | `host[:port][/path]=name,…`: what the services are called that clients talk to |
+    /// | `THROUGHLINE_BAGGAGE_TO` | none | the hosts that may read baggage: `inventory,*.shop.internal,127.0.0.1:8080`; read even if spans are switched off |
     ///
     /// Without the feature `otlp`, an unset `OTEL_TRACES_EXPORTER` means that spans go nowhere, which is said once.
     ///
@@ -119,8 +135,13 @@ impl Telemetry {
         Self::builder().service_name("test").test()
     }
 
-    pub(crate) fn new(tracer: Tracer, pipeline: Option<Pipeline>) -> Self {
-        Self(Arc::new(Inner { tracer, pipeline }))
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn http_config(&self) -> &HttpConfig {
+        &self.0.http
     }
 
     /// What makes spans: for layers, for instrumentation, for the application's own.
@@ -173,7 +194,7 @@ impl Telemetry {
 
 impl fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { tracer, pipeline } = &*self.0;
+        let Inner { tracer, pipeline, .. } = &*self.0;
         f.debug_struct("Telemetry").field("tracer", tracer).field("pipeline", pipeline).finish()
     }
 }

@@ -2,7 +2,10 @@
 
 mod batch;
 mod exporter;
+#[cfg(feature = "http")]
+mod http;
 mod limits;
+mod metrics;
 mod propagators;
 mod resource;
 mod sampler;
@@ -17,6 +20,9 @@ use crate::ConfigError;
 
 pub(crate) use self::batch::Batch;
 pub(crate) use self::exporter::ExporterKind;
+#[cfg(feature = "http")]
+pub(crate) use self::http::HttpConfig;
+pub(crate) use self::metrics::MetricsConfig;
 pub(crate) use self::sampler::SamplerKind;
 use self::variables::Variables;
 
@@ -29,8 +35,11 @@ pub(crate) struct Config {
     pub(crate) resource: Vec<(String, String)>,
     pub(crate) sampler: Option<SamplerKind>,
     pub(crate) exporters: Option<Vec<ExporterKind>>,
+    pub(crate) metrics: Option<MetricsConfig>,
     pub(crate) limits: SpanLimits,
     pub(crate) batch: Batch,
+    #[cfg(feature = "http")]
+    pub(crate) http: HttpConfig,
 }
 
 /// What the program had set before it asked the variables.
@@ -40,6 +49,8 @@ pub(crate) struct Before {
     pub(crate) batch: Batch,
     /// Whether spans already go somewhere, so that no variable need say where.
     pub(crate) has_exporter: bool,
+    /// Whether measurements already go somewhere.
+    pub(crate) has_meter: bool,
 }
 
 impl Config {
@@ -55,18 +66,25 @@ impl Config {
                 resource: Vec::new(),
                 sampler: None,
                 exporters: None,
+                metrics: None,
                 limits: before.limits,
                 batch: before.batch,
+                #[cfg(feature = "http")]
+                http: HttpConfig::propagation(&variables)?,
             });
         }
+        let exporters = exporter::read(&variables, before.has_exporter)?;
         Ok(Self {
             disabled: false,
             propagator,
             resource: resource::read(&variables)?,
             sampler: sampler::read(&variables)?,
-            exporters: exporter::read(&variables, before.has_exporter)?,
+            metrics: metrics::read(&variables, before.has_meter, exporters.as_deref())?,
+            exporters,
             limits: limits::read(&variables, before.limits)?,
             batch: batch::read(&variables, before.batch)?,
+            #[cfg(feature = "http")]
+            http: HttpConfig::read(&variables)?,
         })
     }
 }

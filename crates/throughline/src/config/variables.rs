@@ -46,6 +46,13 @@ impl<'a> Variables<'a> {
         }
     }
 
+    /// The entries of a list as they are written.
+    #[cfg(feature = "http")]
+    pub(super) fn entries(&self, name: &'static str) -> Option<Vec<String>> {
+        let list = self.get(name)?;
+        Some(list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect())
+    }
+
     /// The entries of a list in lower case, each once; an empty entry counts as none.
     pub(super) fn list(&self, name: &'static str) -> Result<Option<Vec<String>>, ConfigError> {
         let Some(value) = self.get(name) else { return Ok(None) };

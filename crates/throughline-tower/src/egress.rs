@@ -139,7 +139,7 @@ impl fmt::Display for InvalidHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "invalid host {:?}: expected a name or an address (inventory, 127.0.0.1, [::1]) or a suffix \
+            "invalid host {:?}; accepted: a name or an address (inventory, 127.0.0.1, [::1]) or a suffix \
              (*.shop.internal), either with a port (inventory:8080), without scheme, path and user information",
             self.name
         )

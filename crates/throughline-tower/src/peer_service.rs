@@ -82,7 +82,7 @@ fn is_below(path: &str, prefix: &str) -> bool {
 impl fmt::Display for InvalidPeer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { entry, reason } = self;
-        write!(f, "invalid peer service {entry:?}: {reason}; expected a named host[:port][/path] without a scheme")
+        write!(f, "invalid peer service {entry:?}: {reason}; accepted: a named host[:port][/path] without a scheme")
     }
 }
 

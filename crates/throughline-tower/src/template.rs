@@ -109,7 +109,7 @@ fn matches(pattern: &str, path: &str) -> bool {
 impl fmt::Display for InvalidTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pattern, reason } = self;
-        write!(f, "invalid path pattern {pattern:?}: {reason}; expected one like /users/{{id}} or /files/{{*path}}")
+        write!(f, "invalid path pattern {pattern:?}: {reason}; accepted: one like /users/{{id}} or /files/{{*path}}")
     }
 }
 

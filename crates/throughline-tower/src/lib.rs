@@ -23,6 +23,18 @@
 //! # }).unwrap();
 //! ```
 //!
+//! # Settings
+//!
+//! | | server | client |
+//! |---|---|---|
+//! | whom to trust | [`public_edge`](HttpServerLayer::public_edge), [`ingress`](HttpServerLayer::ingress), [`trusted_proxies`](HttpServerLayer::trusted_proxies) | [`baggage_to`](HttpClientLayer::baggage_to), [`egress`](HttpClientLayer::egress) |
+//! | names | [`route`](HttpServerLayer::route), [`set_route`] | [`url_templates`](HttpClientLayer::url_templates), [`UrlTemplate`], [`peer_services`](HttpClientLayer::peer_services) |
+//! | attributes of both | `known_methods`, `redact`, `capture_request_headers`, `capture_response_headers`, `body_sizes`, `error_type` | |
+//! | requests without a span | `skip`: their context is propagated all the same | the same |
+//! | ends | [`upgrades`](HttpServerLayer::upgrades), [`first_byte_event`](HttpServerLayer::first_byte_event) | [`end_at`](HttpClientLayer::end_at) |
+//! | queues and retries | | [`CaptureLayer`], [`ResendLayer`] |
+//! | metrics | [`HttpMetrics`] and [`ActiveRequests`], as listeners of the tracer | |
+//!
 //! # When a span ends
 //!
 //! | side | completed or failed | cancelled |
@@ -42,7 +54,10 @@
 //! * A span ends exactly once, however many clones of its context live on.
 //! * Unsampled requests allocate nothing in steady state. Their body is passed on without its context only if its length
 //!   is known exactly.
-//! * Credentials never become attributes; query values are redacted. `Forwarded` and `X-Forwarded-*` are not believed.
+//! * Credentials never become attributes; query values are redacted. `Forwarded` and `X-Forwarded-*` are believed for a stated
+//!   number of proxies ([`HttpServerLayer::trusted_proxies`]), by default for none.
+//! * What is not set costs nothing: captured headers, body sizes, egress rules, edge policies and the like are looked at only
+//!   where somebody asked for them. A setting that makes no sense is an error when it is set.
 
 mod attributes;
 mod authority;

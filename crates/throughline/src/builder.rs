@@ -18,7 +18,7 @@ use throughline_tower::{HttpMetrics, HttpMetricsBuilder};
 #[cfg(feature = "http")]
 use crate::config::HttpConfig;
 use crate::config::{Batch, Before, Config, ExporterKind};
-use crate::metrics::{Metrics, MetricsSource};
+use crate::meter::{Metrics, MetricsSource};
 use crate::{ConfigError, Telemetry, identity};
 
 /// Sets up a [`Telemetry`]; made by [`Telemetry::builder`].
@@ -333,13 +333,16 @@ impl TelemetryBuilder {
         self.batch.apply(builder).build().map_err(ConfigError::Pipeline)
     }
 
-    #[cfg_attr(not(feature = "http"), expect(unused_mut, reason = "only HTTP is measured so far"))]
     fn finish(mut self, resource: Resource, pipeline: Option<Pipeline>, metrics: Metrics) -> Telemetry {
         #[cfg(feature = "http")]
         let http = self.http.clone();
-        #[cfg(feature = "http")]
-        if let Some(meter) = &metrics.meter {
-            self.tracer = self.tracer.listener(self.http_metrics.build(meter));
+        let Metrics {
+            meter,
+            #[cfg(feature = "metrics")]
+                pipeline: metrics,
+        } = metrics;
+        if let Some(meter) = meter {
+            self = self.measured_with(&*meter);
         }
         Telemetry::new(crate::telemetry::Inner {
             #[cfg(feature = "http")]
@@ -347,8 +350,20 @@ impl TelemetryBuilder {
             tracer: self.into_tracer(resource),
             pipeline,
             #[cfg(feature = "metrics")]
-            metrics: metrics.pipeline,
+            metrics,
         })
+    }
+
+    #[cfg(feature = "http")]
+    fn measured_with(mut self, meter: &dyn Meter) -> Self {
+        self.tracer = self.tracer.listener(self.http_metrics.build(meter));
+        self
+    }
+
+    /// Only HTTP is measured so far.
+    #[cfg(not(feature = "http"))]
+    fn measured_with(self, _: &dyn Meter) -> Self {
+        self
     }
 
     fn into_tracer(self, resource: Resource) -> Tracer {

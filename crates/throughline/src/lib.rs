@@ -29,7 +29,7 @@ pub mod guide;
 mod identity;
 #[cfg(feature = "http")]
 mod layers;
-mod metrics;
+mod meter;
 mod telemetry;
 
 #[cfg(feature = "axum")]

@@ -54,14 +54,14 @@ pub struct TelemetryStats {
     pub metrics: MetricsStats,
 }
 
-/// Waits until every span that ended before the call was exported; made by [`Telemetry::flush`].
+/// Waits until every span that ended before the call was exported, and every metric; made by [`Telemetry::flush`].
 ///
 /// The flush goes on if this is dropped.
 #[derive(Debug)]
 #[must_use = "await it, or call `wait`"]
 pub struct Flush(Both<throughline_export::Flush, FlushError>);
 
-/// Waits until every span was exported and the exporters have finished; made by [`Telemetry::shutdown`].
+/// Waits until every span and metric was exported and the exporters have finished; made by [`Telemetry::shutdown`].
 ///
 /// The shutdown goes on if this is dropped, without a deadline.
 #[derive(Debug)]
@@ -92,14 +92,17 @@ impl Telemetry {
     ///
     /// | variable | default | accepted |
     /// |---|---|---|
-    /// | `OTEL_SDK_DISABLED` | `false` | `true`: no spans, contexts flow all the same, no other variable but `OTEL_PROPAGATORS` is read |
+    /// | `OTEL_SDK_DISABLED` | `false` | `true`: no spans, no metrics, contexts flow all the same, no other variable but `OTEL_PROPAGATORS` is read |
     /// | `OTEL_SERVICE_NAME` | the `name` given here | any; wins over `service.name` of the next one |
     /// | `OTEL_RESOURCE_ATTRIBUTES` | none | `key=value,key=value`, percent-encoded |
     /// | `OTEL_PROPAGATORS` | `tracecontext,baggage` | a list of these two, or `none` |
     /// | `OTEL_TRACES_SAMPLER` | `parentbased_always_on` | `always_on`, `always_off`, `traceidratio`, `parentbased_…` of the three |
     /// | `OTEL_TRACES_SAMPLER_ARG` | `1.0` | the ratio of the ratio samplers, 0.0 to 1.0 |
     /// | `OTEL_TRACES_EXPORTER` | `otlp` | `otlp` (feature `otlp`), `console` (a [`Waterfall`](crate::export::Waterfall) on the standard output), a list of them, or `none` |
-    /// | `OTEL_EXPORTER_OTLP_…` | | see `throughline_otel::OtlpConfig` |
+    /// | `OTEL_METRICS_EXPORTER` | `otlp` where spans go by OTLP or an endpoint is set, else `none` | `otlp` (feature `otlp`), `console` (feature `metrics`; lines on the standard output), a list of them, or `none` |
+    /// | `OTEL_METRIC_EXPORT_INTERVAL`, `…_TIMEOUT` | 60000, 30000 | milliseconds; a timeout of 0 is none |
+    /// | `OTEL_METRICS_EXEMPLAR_FILTER` | | `trace_based`, `always_on`, `always_off`, all without effect: the SDK writes no exemplars |
+    /// | `OTEL_EXPORTER_OTLP_…` | | see `throughline_otel::OtlpConfig`, and `OtlpMetricsConfig` for metrics |
     /// | `OTEL_BSP_SCHEDULE_DELAY`, `…_EXPORT_TIMEOUT` | 5000 (200 for the console alone), 30000 | milliseconds; a timeout of 0 is none |
     /// | `OTEL_BSP_MAX_QUEUE_SIZE`, `…_MAX_EXPORT_BATCH_SIZE` | 2048, 512 | spans; a batch is no larger than the queue |
     /// | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_SPAN_EVENT_…`, `OTEL_SPAN_LINK_…`, `OTEL_EVENT_ATTRIBUTE_…`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT`, for all attributes `OTEL_ATTRIBUTE_COUNT_LIMIT` | 128 | 0 to 65535 |
@@ -110,6 +113,8 @@ impl Telemetry {
     /// | `THROUGHLINE_BAGGAGE_TO` | none | the hosts that may read baggage: `inventory,*.shop.internal,127.0.0.1:8080`; read even if spans are switched off |
     ///
     /// Without the feature `otlp`, an unset `OTEL_TRACES_EXPORTER` means that spans go nowhere, which is said once.
+    /// Metrics go by OTLP by default where spans do, or where a variable says where a collector is; OpenTelemetry would send
+    /// them to `localhost` for everybody else.
     ///
     /// # Errors
     ///
@@ -154,10 +159,23 @@ impl Telemetry {
     #[must_use]
     pub fn stats(&self) -> TelemetryStats {
         let pipeline = self.0.pipeline.as_ref().map(Pipeline::stats);
-        TelemetryStats { tracer: self.0.tracer.stats(), pipeline: pipeline.unwrap_or_default() }
+        TelemetryStats {
+            tracer: self.0.tracer.stats(),
+            pipeline: pipeline.unwrap_or_default(),
+            #[cfg(feature = "metrics")]
+            metrics: self.metrics().map(MetricsPipeline::stats).unwrap_or_default(),
+        }
     }
 
-    /// Exports every span that ended before this call.
+    /// Where metrics go, if variables or the program set up a pipeline: for instruments of the application's own
+    /// ([`MetricsPipeline::provider`]).
+    #[cfg(feature = "metrics")]
+    #[must_use]
+    pub fn metrics(&self) -> Option<&MetricsPipeline> {
+        self.0.metrics.as_ref()
+    }
+
+    /// Exports every span that ended before this call, and what was measured.
     ///
     /// It starts with the call, not with the first poll, and ends at the deadline, counted from the call, even if an
     /// exporter hangs. It can be awaited on any runtime, or waited for ([`Flush::wait`]).
@@ -166,10 +184,16 @@ impl Telemetry {
     ///
     /// The deadline came first, or an exporter failed meanwhile.
     pub fn flush(&self, deadline: Duration) -> Flush {
-        Flush(self.0.pipeline.as_ref().map(|pipeline| pipeline.flush(deadline)))
+        let spans = self.0.pipeline.as_ref().map(|pipeline| pipeline.flush(deadline));
+        #[cfg(feature = "metrics")]
+        let metrics = self.metrics().map(|metrics| metrics.flush(deadline));
+        #[cfg(not(feature = "metrics"))]
+        let metrics = None;
+        Flush(Both::new(spans, metrics))
     }
 
-    /// Exports every span that ended before this call, lets no more in, and ends exporters and their threads.
+    /// Exports every span that ended before this call and what was measured, lets no more spans in, and ends exporters and
+    /// their threads.
     ///
     /// As with [`flush`](Self::flush) it starts with the call and ends at the deadline; what is not exported then is lost
     /// and counted. Contexts flow on. A second shutdown has the result of the first.
@@ -178,7 +202,12 @@ impl Telemetry {
     ///
     /// The deadline came first, or an exporter failed meanwhile.
     pub fn shutdown(&self, deadline: Duration) -> Shutdown {
-        Shutdown(self.0.pipeline.as_ref().map(|pipeline| pipeline.shutdown(deadline)))
+        let spans = self.0.pipeline.as_ref().map(|pipeline| pipeline.shutdown(deadline));
+        #[cfg(feature = "metrics")]
+        let metrics = self.metrics().map(|metrics| metrics.shutdown(deadline));
+        #[cfg(not(feature = "metrics"))]
+        let metrics = None;
+        Shutdown(Both::new(spans, metrics))
     }
 
     /// Makes the tracer the process's own, for code that has neither a handle nor a context with one
@@ -195,7 +224,7 @@ impl Telemetry {
 impl fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { tracer, pipeline, .. } = &*self.0;
-        f.debug_struct("Telemetry").field("tracer", tracer).field("pipeline", pipeline).finish()
+        f.debug_struct("Telemetry").field("tracer", tracer).field("pipeline", pipeline).finish_non_exhaustive()
     }
 }
 
@@ -208,7 +237,7 @@ impl Flush {
     ///
     /// As of [`Telemetry::flush`].
     pub fn wait(self) -> Result<(), FlushError> {
-        self.0.map_or(Ok(()), throughline_export::Flush::wait)
+        self.0.wait(throughline_export::Flush::wait)
     }
 }
 
@@ -216,10 +245,7 @@ impl Future for Flush {
     type Output = Result<(), FlushError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            Some(flush) => Pin::new(flush).poll(cx),
-            None => Poll::Ready(Ok(())),
-        }
+        Pin::new(&mut self.0).poll(cx)
     }
 }
 
@@ -232,7 +258,7 @@ impl Shutdown {
     ///
     /// As of [`Telemetry::shutdown`].
     pub fn wait(self) -> Result<(), ShutdownError> {
-        self.0.map_or(Ok(()), throughline_export::Shutdown::wait)
+        self.0.wait(throughline_export::Shutdown::wait)
     }
 }
 
@@ -240,10 +266,7 @@ impl Future for Shutdown {
     type Output = Result<(), ShutdownError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            Some(shutdown) => Pin::new(shutdown).poll(cx),
-            None => Poll::Ready(Ok(())),
-        }
+        Pin::new(&mut self.0).poll(cx)
     }
 }
 

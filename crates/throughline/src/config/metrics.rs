@@ -33,22 +33,26 @@ pub(super) fn read(
     match names.first().map(|name| &**name) {
         None => Ok(Some(MetricsConfig {})),
         Some("otlp") => Err(ConfigError::MissingFeature { variable: EXPORTER, value: "otlp", feature: "otlp" }),
-        Some("console") => Err(ConfigError::MissingFeature { variable: EXPORTER, value: "console", feature: "metrics" }),
+        Some("console") => {
+            Err(ConfigError::MissingFeature { variable: EXPORTER, value: "console", feature: "metrics" })
+        }
         Some(other) => Err(refuse(EXPORTER, other, &KNOWN, ACCEPTED)),
     }
 }
 
-/// OTLP, as OpenTelemetry has it; but who wants spans on the console, or has set up an exporter by hand, has no collector.
+/// OTLP, as OpenTelemetry has it, but only for who has a collector: spans go there, or a variable says where it is.
 fn by_default(variables: &Variables<'_>, spans: Option<&[ExporterKind]>) -> Result<Vec<String>, ConfigError> {
-    let has_endpoint = variables.get(ENDPOINT).is_some();
+    let endpoint = ENDPOINTS.into_iter().find(|name| variables.get(name).is_some());
     if cfg!(feature = "otlp") {
-        let is_wanted = has_endpoint || spans.is_some_and(|spans| spans.is_empty() || spans.iter().any(is_otlp));
-        return Ok(if is_wanted { vec!["otlp".to_owned()] } else { Vec::new() });
+        let has_collector = endpoint.is_some() || spans.unwrap_or_default().iter().any(is_otlp);
+        return Ok(if has_collector { vec!["otlp".to_owned()] } else { Vec::new() });
     }
-    if has_endpoint {
-        return Err(ConfigError::MissingFeature { variable: ENDPOINT, value: "…", feature: "otlp" });
+    match endpoint {
+        Some(variable @ METRICS_ENDPOINT) => {
+            Err(ConfigError::MissingFeature { variable, value: "…", feature: "otlp" })
+        }
+        _ => Ok(Vec::new()),
     }
-    Ok(Vec::new())
 }
 
 fn is_otlp(kind: &ExporterKind) -> bool {
@@ -151,7 +155,7 @@ mod pipeline {
 const EXPORTER: &str = "OTEL_METRICS_EXPORTER";
 const EXEMPLARS: &str = "OTEL_METRICS_EXEMPLAR_FILTER";
 const FILTERS: [&str; 3] = ["trace_based", "always_on", "always_off"];
-/// Who sets this wants metrics to arrive there.
-const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT";
+const METRICS_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT";
+const ENDPOINTS: [&str; 2] = [METRICS_ENDPOINT, "OTEL_EXPORTER_OTLP_ENDPOINT"];
 const ACCEPTED: &str = "otlp, console, none";
 const KNOWN: [&str; 2] = ["prometheus", "otlp/stdout"];

@@ -26,7 +26,6 @@ pub(crate) enum MetricsSource {
 /// What instrumentations measure with.
 #[derive(Default)]
 pub(crate) struct Metrics {
-    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only HTTP is measured so far"))]
     pub(crate) meter: Option<Arc<dyn Meter>>,
     #[cfg(feature = "metrics")]
     pub(crate) pipeline: Option<MetricsPipeline>,
@@ -43,7 +42,7 @@ impl MetricsSource {
     pub(crate) fn build(self, resource: &Resource) -> Result<Metrics, ConfigError> {
         match self {
             Self::None => Ok(Metrics::default()),
-            Self::Meter(meter) => Ok(Metrics { meter: Some(meter), ..Metrics::default() }),
+            Self::Meter(meter) => Ok(Metrics::with(meter)),
             #[cfg(feature = "metrics")]
             Self::Pipeline(pipeline) => Ok(Metrics::of(pipeline)),
             #[cfg(feature = "metrics")]
@@ -59,7 +58,7 @@ impl MetricsSource {
     /// As [`build`](Self::build) for a test, in which nothing is exported.
     pub(crate) fn for_test(self) -> Metrics {
         match self {
-            Self::Meter(meter) => Metrics { meter: Some(meter), ..Metrics::default() },
+            Self::Meter(meter) => Metrics::with(meter),
             _ => Metrics::default(),
         }
     }
@@ -67,8 +66,16 @@ impl MetricsSource {
 
 // === impl Metrics ===
 
-#[cfg(feature = "metrics")]
 impl Metrics {
+    fn with(meter: Arc<dyn Meter>) -> Self {
+        Self {
+            meter: Some(meter),
+            #[cfg(feature = "metrics")]
+            pipeline: None,
+        }
+    }
+
+    #[cfg(feature = "metrics")]
     fn of(pipeline: MetricsPipeline) -> Self {
         Self { meter: Some(Arc::new(pipeline.meter())), pipeline: Some(pipeline) }
     }

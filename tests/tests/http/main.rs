@@ -6,7 +6,9 @@ mod rig;
 mod routes;
 
 mod aborts;
+mod between;
 mod clients;
+mod layers;
 mod panics;
 mod parity;
 mod responses;

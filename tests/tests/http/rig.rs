@@ -202,7 +202,17 @@ impl Connection {
     }
 
     pub(crate) async fn send(&mut self, method: Method, path: &str) -> hyper::Result<Response<Incoming>> {
+        self.send_with(method, path, &[]).await
+    }
+
+    pub(crate) async fn send_with(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> hyper::Result<Response<Incoming>> {
         let request = Request::builder().method(method);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         match self {
             Self::Http1(sender) => {
                 let request = request.uri(path).header("host", "shop.example:8443").header("te", "trailers");

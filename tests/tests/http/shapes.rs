@@ -88,7 +88,7 @@ async fn shape_1_below_a_caller_of_another_make() {
 
 /// Again, as long as the answer is a 5xx.
 #[derive(Clone)]
-struct Again;
+pub(crate) struct Again;
 
 impl<B, E> Policy<Request<Empty<Bytes>>, Response<B>, E> for Again {
     type Future = Ready<()>;
@@ -104,7 +104,7 @@ impl<B, E> Policy<Request<Empty<Bytes>>, Response<B>, E> for Again {
 }
 
 /// Answers 500, 500, and 200 from then on.
-async fn flaky(tracer: &Tracer) -> SocketAddr {
+pub(crate) async fn flaky(tracer: &Tracer) -> SocketAddr {
     let calls = Arc::new(AtomicUsize::new(0));
     let handler = move || {
         let call = calls.fetch_add(1, Ordering::Relaxed);

@@ -62,3 +62,8 @@ pub use self::client::HttpClient;
 pub use self::future::ResponseFuture;
 pub use self::layer::HttpClientLayer;
 pub use self::request_builder::RequestBuilder;
+
+/// The README's programs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

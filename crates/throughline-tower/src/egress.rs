@@ -76,7 +76,7 @@ impl Egress {
         };
         let allow = both(chosen.unwrap_or(Allow::TRACE), limit);
         if !allow.baggage && context.has_baggage() {
-            withheld(chosen.is_none(), tracer);
+            withheld(chosen, tracer);
         }
         allow
     }
@@ -120,16 +120,23 @@ fn both(one: Allow, other: Allow) -> Allow {
     }
 }
 
-/// Who has written a rule knows; who has not may wonder.
+/// Who has written a rule that says so knows; who has written none, or one that says otherwise, may wonder.
 #[cold]
-fn withheld(unnamed: bool, tracer: &Tracer) {
-    static WITHHELD: Diagnostic = Diagnostic::new();
+fn withheld(chosen: Option<Allow>, tracer: &Tracer) {
+    static UNNAMED: Diagnostic = Diagnostic::new();
+    static LIMITED: Diagnostic = Diagnostic::new();
     tracer.count_baggage_withheld();
-    if unnamed {
-        WITHHELD.warn(|| {
+    match chosen {
+        None => UNNAMED.warn(|| {
             "baggage was not sent to a host that is not named in `baggage_to`; name the hosts that may read it"
                 .to_owned()
-        });
+        }),
+        Some(chosen) if chosen.baggage => LIMITED.warn(|| {
+            "baggage was not sent to a host that may read it: a redirect could take it to another; if none does, \
+             `redirects_stay_on_host` says so to the client's layer"
+                .to_owned()
+        }),
+        Some(_) => {}
     }
 }
 

@@ -37,6 +37,8 @@ main() {
     step 'tests and doctests of the workspace' test_workspace
     step 'build each example by itself' build_examples
     step 'run the example: shop' run_shop
+    step 'run the example: http-client' run_example http-client
+    step 'run the example: public-edge' run_example public-edge
     step 'fuzz targets under the seeded mutator' test_fuzz
 
     printf '\n== done in %d s\n' "$SECONDS"
@@ -73,6 +75,11 @@ run_shop() {
     [[ -s $scratch/shop.json ]] || die '`shop --json` printed nothing'
     printf '%s\n' "shop --json: $(wc -l <"$scratch/shop.json") lines"
     limited cargo run --quiet --locked -p shop
+}
+
+run_example() {
+    [[ -e examples/$1/Cargo.toml ]] || { skip "$1: there is no examples/$1/Cargo.toml"; return; }
+    limited cargo run --quiet --locked -p "$1"
 }
 
 test_fuzz() {

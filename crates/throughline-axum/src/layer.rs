@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{self, Poll};
 
-use axum::body::Body;
+use axum::BoxError;
+use axum::body::{Body, Bytes};
 use http::{Extensions, Request, Response};
-use http_body_util::BodyExt as _;
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use throughline_core::Tracer;
 use throughline_tower::{Ingress, Redact, RequestView, ResponseBody};
@@ -44,6 +45,14 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         inner: throughline_tower::ResponseFuture<F>,
+    }
+}
+
+pin_project! {
+    /// axum's body, watched. What axum's error wraps has a name, axum's error has none; it is wrapped again further out.
+    struct Watched {
+        #[pin]
+        inner: ResponseBody<Body>,
     }
 }
 
@@ -150,10 +159,29 @@ where
         let response = self.project().inner.poll_watched(cx);
         response.map_ok(|(response, watch)| match watch {
             None => response,
-            // What axum's error wraps has a name, axum's error has none.
-            watch @ Some(_) => {
-                response.map(|body| Body::new(ResponseBody::watched(body.map_err(axum::Error::into_inner), watch)))
-            }
+            watch @ Some(_) => response.map(|inner| Body::new(Watched { inner: ResponseBody::watched(inner, watch) })),
         })
+    }
+}
+
+// === impl Watched ===
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    #[inline]
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.project().inner.poll_frame_with(cx, axum::Error::into_inner)
+    }
+
+    #[inline]
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    #[inline]
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
     }
 }

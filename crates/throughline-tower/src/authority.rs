@@ -52,17 +52,17 @@ fn number(port: &[u8]) -> Option<u16> {
 fn is_plain(host: &[u8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
-    let special = |word: u64| {
+    let special = |word: &[u8; 8]| {
+        let word = u64::from_le_bytes(*word);
         let of = |byte: u8| has_zero(word ^ (ONES * u64::from(byte)));
         of(b':') | of(b'@') | of(b'[')
     };
-    let word = |at: usize| host.get(at..at + 8).and_then(|chunk| chunk.try_into().ok()).map(u64::from_le_bytes);
-    let len = host.len();
-    if !(8..=16).contains(&len) {
+    // The last word overlaps the one before it.
+    let Some(last) = host.last_chunk::<8>() else {
         return host.iter().all(|byte| !matches!(byte, b':' | b'@' | b'['));
-    }
-    // Two words that overlap.
-    matches!((word(0), word(len - 8)), (Some(first), Some(last)) if special(first) | special(last) == 0)
+    };
+    let words = host.chunks_exact(8).filter_map(|chunk| chunk.first_chunk());
+    words.fold(special(last), |found, word| found | special(word)) == 0
 }
 
 #[cfg(test)]

@@ -56,22 +56,25 @@ impl<B> ResponseBody<B> {
     }
 }
 
-impl<B> Body for ResponseBody<B>
-where
-    B: Body,
-    B::Error: 'static,
-{
-    type Data = B::Data;
-    type Error = B::Error;
-
+impl<B: Body> ResponseBody<B> {
+    /// Polls for a frame, with another error in place of the body's: what the span knows of a failure is that one.
+    ///
+    /// For adapters whose bodies wrap their errors.
+    #[doc(hidden)]
     #[inline]
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    pub fn poll_frame_with<E: 'static>(
+        self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+        map: impl FnOnce(B::Error) -> E,
+    ) -> Poll<Option<Result<Frame<B::Data>, E>>> {
         use bytes::Buf as _;
 
         let mut this = self.project();
         let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let Some(Watch { exchange, left, sent }) = this.watch else { return inner.poll_frame(cx) };
-        let frame = ready!(exchange.run(Phase::Body, || inner.as_mut().poll_frame(cx)));
+        let Some(Watch { exchange, left, sent }) = this.watch else {
+            return inner.poll_frame(cx).map_err(map);
+        };
+        let frame = ready!(exchange.run(Phase::Body, || inner.as_mut().poll_frame(cx))).map(|frame| frame.map_err(map));
         let ended = match &frame {
             None => true,
             Some(Err(_)) => true,
@@ -100,6 +103,20 @@ where
             *this.watch = None;
         }
         Poll::Ready(frame)
+    }
+}
+
+impl<B> Body for ResponseBody<B>
+where
+    B: Body,
+    B::Error: 'static,
+{
+    type Data = B::Data;
+    type Error = B::Error;
+
+    #[inline]
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.poll_frame_with(cx, |error| error)
     }
 
     #[inline]

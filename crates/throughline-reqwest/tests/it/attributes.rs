@@ -137,23 +137,3 @@ async fn templates_come_from_the_builder_the_extensions_or_the_table() {
         assert_eq!(one(&spans).name, name);
     }
 }
-
-#[tokio::test]
-async fn clients_have_reqwests_methods() {
-    let (tracer, spans) = tracer();
-    let server = Server::start().await;
-    let client = client(HttpClientLayer::new(&tracer));
-    let url = server.url("/");
-    for (request, method) in [
-        (client.get(&url), "GET"),
-        (client.post(&url), "POST"),
-        (client.put(&url), "PUT"),
-        (client.patch(&url), "PATCH"),
-        (client.delete(&url), "DELETE"),
-        (client.head(&url), "HEAD"),
-        (client.request(Method::OPTIONS, &url), "OPTIONS"),
-    ] {
-        request.send().await.unwrap();
-        assert_eq!((one(&spans).name.as_str(), server.one().method.as_str()), (method, method));
-    }
-}

@@ -5,6 +5,7 @@
 mod rig;
 
 mod attributes;
+mod builder;
 mod context;
 mod ends;
 mod propagation;

@@ -1,4 +1,4 @@
-//! Any OpenTelemetry span exporter, OTLP among them, behind [throughline](https://docs.rs/throughline).
+//! Any OpenTelemetry span or metric exporter, OTLP among them, behind [throughline](https://docs.rs/throughline).
 //!
 //! [`OtelExporter`] makes a throughline [`Exporter`](throughline_export::Exporter) of whatever implements
 //! `opentelemetry_sdk`'s `SpanExporter`; throughline keeps the context, the sampling and the pipeline, and the foreign
@@ -27,6 +27,9 @@
 //! # Ok::<(), throughline_otel::BuildError>(())
 //! ```
 //!
+//! With the feature `metrics`, `OtelMeter` is what instrumentations measure with, and `MetricsPipeline` takes that to
+//! exporters.
+//!
 //! # Guarantees
 //!
 //! * The foreign exporter may block, may be asynchronous on tokio, may spawn tasks: it is built, driven and dropped
@@ -37,8 +40,9 @@
 //!
 //! # Features
 //!
-//! * `otlp`: OTLP over HTTP/protobuf, set up by the `OTEL_EXPORTER_OTLP_*` variables: `OtlpConfig`. TLS is rustls with
-//!   *ring*, which needs a C compiler and nothing else.
+//! * `metrics`: `OtelMeter`, `MetricsPipeline`, `OtelMetricsExporter`. Version 0.33 of the SDK writes no exemplars.
+//! * `otlp`, which implies `metrics`: OTLP over HTTP/protobuf, set up by the `OTEL_EXPORTER_OTLP_*` variables: `OtlpConfig`,
+//!   `OtlpMetricsConfig`. TLS is rustls with *ring*, which needs a C compiler and nothing else.
 
 mod convert;
 mod error;

@@ -80,3 +80,36 @@ fn tail<T: Copy + Display>(text: &mut String, count: u64, sum: T, range: [Option
     }
     writeln!(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::metrics::MeterProvider as _;
+    use opentelemetry_sdk::metrics::reader::MetricReader as _;
+    use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
+
+    use super::super::collector::Reader;
+    use super::*;
+
+    #[test]
+    fn a_line_per_series_and_nothing_that_a_terminal_obeys() {
+        let reader = Reader(ManualReader::builder().build().into());
+        let provider = SdkMeterProvider::builder().with_reader(reader.clone()).build();
+        let meter = provider.meter("it");
+        let duration = meter.f64_histogram("job.duration").with_unit("s").build();
+        duration.record(0.5, &[KeyValue::new("job.name", "audit"), KeyValue::new("job.shard", 7)]);
+        duration.record(1.5, &[KeyValue::new("job.name", "audit"), KeyValue::new("job.shard", 7)]);
+        meter.i64_up_down_counter("job.active").with_unit("{job}").build().add(-3, &[]);
+        meter.u64_gauge("job.age").build().record(2, &[KeyValue::new("job.name", "a\n\u{1b}[31m")]);
+        let mut metrics = ResourceMetrics::default();
+        reader.collect(&mut metrics).unwrap();
+        let text = render(&metrics).unwrap();
+        let mut lines: Vec<_> = text.lines().map(str::trim_end).collect();
+        lines.sort_unstable();
+        let expected = [
+            "job.active{} -3 {job}",
+            "job.age{job.name=a\\n\\u{1b}[31m} 2",
+            "job.duration{job.name=audit,job.shard=7} count 2, sum 2 s, 0.5 to 1.5 s",
+        ];
+        assert_eq!(lines, expected);
+    }
+}

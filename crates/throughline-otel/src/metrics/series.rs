@@ -198,7 +198,7 @@ mod tests {
     fn what_nobody_should_pay_for_twice_is_not_kept() {
         let cache = SeriesCache::new();
         let long = "x".repeat(MOST_TEXT);
-        for (value, why) in [(Value::Str(&*long), "too long"), (Value::Bytes(b"\xff"), "replaced when it is shown")] {
+        for (value, why) in [(Value::Str(&long), "too long"), (Value::Bytes(b"\xff"), "replaced when it is shown")] {
             let set = [(Key::new("a"), value)];
             assert_eq!(lent(&cache, &set).1, lent(&cache, &set).1, "{why}");
             assert_eq!(cache.len(), 0, "{why}");

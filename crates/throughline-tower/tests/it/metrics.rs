@@ -254,9 +254,8 @@ fn sizes_are_those_that_the_span_has() {
     for (asked, path, request, response) in
         [(true, "/sized", vec![12.0], vec![3400.0]), (true, "/", vec![], vec![]), (false, "/sized", vec![], vec![])]
     {
-        let (tracer, meter) = measured(|meter| {
-            if asked { HttpMetrics::builder().body_sizes().build(meter) } else { HttpMetrics::new(meter) }
-        });
+        let builder = if asked { HttpMetrics::builder().body_sizes() } else { HttpMetrics::builder() };
+        let (tracer, meter) = measured(|meter| builder.build(meter));
         drop(ready(HttpServerLayer::new(&tracer).layer(handler()).call(get(path))).unwrap());
         let values = |name| meter.series(name).into_iter().flat_map(|series| series.values).collect::<Vec<_>>();
         assert_eq!(values("http.server.request.body.size"), request, "{path}");

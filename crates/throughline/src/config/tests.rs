@@ -18,6 +18,7 @@ const BEFORE: Before = Before {
         export_timeout: None,
     },
     has_exporter: true,
+    has_meter: false,
 };
 
 fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -154,6 +155,57 @@ fn otlp_is_set_up_by_its_own_variables() {
     assert!(read(&[("OTEL_TRACES_EXPORTER", "console"), protocol]).is_ok(), "not read if not asked for");
 }
 
+#[cfg(feature = "otlp")]
+#[test]
+fn metrics_go_where_variables_or_a_collector_are() {
+    const COLLECTOR: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
+    const OF_METRICS: (&str, &str) = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://m:4318/");
+    const TO_NOBODY: Before = Before { has_exporter: false, ..BEFORE };
+    let by_hand = Before { has_meter: true, ..BEFORE };
+    for (variables, before, shown, why) in [
+        (&[][..], TO_NOBODY, "http://localhost:4318/v1/metrics", "the default, as for spans"),
+        (&[COLLECTOR], TO_NOBODY, "http://c:4318/v1/metrics", "below the base"),
+        (&[OF_METRICS, COLLECTOR], TO_NOBODY, "http://m:4318/", "the special one wins"),
+        (&[("OTEL_TRACES_EXPORTER", "console")], TO_NOBODY, "exporters: []", "nobody said there is a collector"),
+        (&[("OTEL_TRACES_EXPORTER", "none")], TO_NOBODY, "exporters: []", "nobody said there is a collector"),
+        (&[("OTEL_TRACES_EXPORTER", "none"), COLLECTOR], TO_NOBODY, "Otlp", "now somebody has"),
+        (&[("OTEL_TRACES_EXPORTER", "otlp,console")], TO_NOBODY, "Otlp", "with the spans"),
+        (&[], BEFORE, "exporters: []", "the program's exporters say nothing of metrics"),
+        (&[OF_METRICS], BEFORE, "http://m:4318/", "the operator does"),
+        (&[("OTEL_METRICS_EXPORTER", "none"), COLLECTOR], TO_NOBODY, "exporters: []", "none"),
+        (&[("OTEL_METRICS_EXPORTER", "Console,otlp,console")], BEFORE, "[Console, Otlp(", "a list"),
+        (&[("OTEL_METRICS_EXPORTER", "otlp"), ("OTEL_TRACES_EXPORTER", "none")], BEFORE, "Otlp", "metrics alone"),
+        (&[COLLECTOR], by_hand, "None", "the program's meter stays"),
+        (&[("OTEL_METRICS_EXPORTER", "none")], by_hand, "exporters: []", "the operator wants none"),
+        (&[("OTEL_METRIC_EXPORT_INTERVAL", "50")], TO_NOBODY, "interval: Some(50ms), timeout: None", "how often"),
+        (&[("OTEL_METRIC_EXPORT_TIMEOUT", "0")], TO_NOBODY, "interval: None, timeout: Some(0ns)", "how long"),
+        (&[("OTEL_METRICS_EXEMPLAR_FILTER", "Always_Off")], TO_NOBODY, "Otlp", "accepted, without effect"),
+        (&[("OTEL_SDK_DISABLED", "true"), ("OTEL_METRICS_EXPORTER", "x")], TO_NOBODY, "None", "switched off"),
+    ] {
+        let text = format!("{:?}", read_before(variables, before).unwrap().metrics);
+        assert!(text.contains(shown), "{why}: {text}");
+    }
+    let broken = ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "sometimes");
+    assert_eq!(read_before(&[broken], TO_NOBODY).unwrap_err().variable_name(), Some(broken.0));
+}
+
+#[cfg(not(feature = "otlp"))]
+#[test]
+fn metrics_without_their_feature_name_it() {
+    for (name, value, feature) in [
+        ("OTEL_METRICS_EXPORTER", "otlp", "otlp"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://c", "otlp"),
+        #[cfg(not(feature = "metrics"))]
+        ("OTEL_METRICS_EXPORTER", "console", "metrics"),
+    ] {
+        let error = read(&[(name, value)]).unwrap_err();
+        assert_eq!(error.variable_name(), Some(name));
+        let text = error.to_string();
+        assert!(text.ends_with(&format!("needs the cargo feature `{feature}` of the crate `throughline`")), "{text}");
+    }
+    assert!(read(&[("OTEL_METRICS_EXPORTER", "none")]).is_ok());
+}
+
 #[cfg(not(feature = "otlp"))]
 #[test]
 fn otlp_without_its_feature_names_both() {
@@ -245,6 +297,29 @@ fn bad_values_are_named_with_what_is_accepted() {
             "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
             "4096",
             "4096 exceeds the queue; accepted: at most OTEL_BSP_MAX_QUEUE_SIZE, which is 2048".to_owned(),
+        ),
+        one(
+            "OTEL_METRICS_EXPORTER",
+            "prometheus",
+            r#""prometheus" is not supported by this version; accepted: otlp, console, none"#.to_owned(),
+        ),
+        one("OTEL_METRICS_EXPORTER", "stdout", r#"unknown value "stdout"; accepted: otlp, console, none"#.to_owned()),
+        one(
+            "OTEL_METRICS_EXEMPLAR_FILTER",
+            "some",
+            r#"unknown value "some"; accepted: trace_based, always_on, always_off"#.to_owned(),
+        ),
+        #[cfg(feature = "metrics")]
+        one(
+            "OTEL_METRIC_EXPORT_INTERVAL",
+            "0",
+            r#""0" is not accepted; accepted: whole numbers, 1 to 4294967295"#.to_owned(),
+        ),
+        #[cfg(feature = "metrics")]
+        one(
+            "OTEL_METRIC_EXPORT_TIMEOUT",
+            "30s",
+            r#""30s" is not accepted; accepted: whole numbers, 0 to 4294967295"#.to_owned(),
         ),
         (
             vec![("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "1.5")],

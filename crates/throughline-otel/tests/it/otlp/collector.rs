@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
 
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 
@@ -50,6 +51,10 @@ impl Received {
 
     pub(super) fn decode(&self) -> ExportTraceServiceRequest {
         ExportTraceServiceRequest::decode(&*self.body).unwrap()
+    }
+
+    pub(super) fn decode_metrics(&self) -> ExportMetricsServiceRequest {
+        ExportMetricsServiceRequest::decode(&*self.body).unwrap()
     }
 }
 

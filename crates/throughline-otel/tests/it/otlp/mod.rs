@@ -2,5 +2,6 @@
 
 mod collector;
 mod https;
+mod metrics;
 mod sending;
 mod variables;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use throughline_otel::{InvalidVariable, OtlpConfig};
+use throughline_otel::{InvalidVariable, OtlpConfig, OtlpMetricsConfig};
 
 fn parse(variables: &[(&str, &str)]) -> Result<OtlpConfig, InvalidVariable> {
     OtlpConfig::from_lookup(|name| {
@@ -130,4 +130,76 @@ fn bad_values_are_named_with_what_is_accepted() {
     let error = OtlpConfig::default().header("a", "secret\n").unwrap_err();
     assert_eq!(error.to_string(), r#"invalid header: the value of "a" cannot be that of a header"#);
     assert!(OtlpConfig::default().endpoint("nowhere").unwrap_err().to_string().starts_with("invalid endpoint: "));
+}
+
+fn parse_metrics(variables: &[(&str, &str)]) -> Result<OtlpMetricsConfig, InvalidVariable> {
+    OtlpMetricsConfig::from_lookup(|name| {
+        variables.iter().find_map(|(known, value)| (*known == name).then(|| (*value).to_owned()))
+    })
+}
+
+const METRICS_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT";
+const TEMPORALITY: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+
+#[test]
+fn metrics_have_variables_of_their_own() {
+    let general = [(HEADERS, "a=1"), (TIMEOUT, "1"), (COMPRESSION, "gzip")];
+    for (variables, shown, why) in [
+        (&[][..], "endpoint: http://localhost:4318/v1/metrics, ", "the default"),
+        (&[(ENDPOINT, "http://c:4318/otlp/")], "endpoint: http://c:4318/otlp/v1/metrics, ", "below a base"),
+        (&[(METRICS_ENDPOINT, "http://m/"), (ENDPOINT, "http://c")], "endpoint: http://m/, ", "verbatim, and it wins"),
+        (&[(TRACES_ENDPOINT, "http://t/")], "endpoint: http://localhost:4318/v1/metrics, ", "that is of traces"),
+        (&general, r#"headers: ["a"], timeout: 1ms, gzip: true"#, "the general ones"),
+        (&[(TIMEOUT, "1"), ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "2")], "timeout: 2ms", "metrics win"),
+        (&[(HEADERS, "a=1"), ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "b=2")], r#"["b"]"#, "metrics win"),
+        (&[(COMPRESSION, "gzip"), ("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "none")], "gzip: false", "metrics win"),
+        (&[(PROTOCOL, "grpc"), ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf")], "10s", "metrics win"),
+        (&[("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "/ca.pem")], "/ca.pem", "a file"),
+        (&[], "temporality: Cumulative", "the default"),
+        (&[(TEMPORALITY, "Delta")], "temporality: Delta", "in any case"),
+        (&[(TEMPORALITY, "lowmemory")], "temporality: LowMemory", "the third"),
+    ] {
+        let text = format!("{:?}", parse_metrics(variables).unwrap());
+        assert!(text.contains(shown), "{why}: {text}");
+    }
+    let traces = [("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "x"), (METRICS_ENDPOINT, "x"), (TEMPORALITY, "x")];
+    assert!(parse(&traces).is_ok(), "spans do not read what is of metrics");
+}
+
+#[test]
+fn bad_values_for_metrics_are_named_with_what_is_accepted() {
+    for (variables, message) in [
+        (
+            &[(METRICS_ENDPOINT, "collector:4318")],
+            r#"invalid OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: "collector:4318" is no http or https URL; accepted: such as http://localhost:4318"#,
+        ),
+        (
+            &[("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc")],
+            r#"invalid OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: "grpc" is not supported by this version; accepted: http/protobuf"#,
+        ),
+        (
+            &[("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "10s")],
+            r#"invalid OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: "10s" is no time; accepted: whole milliseconds, 1 to 4294967295"#,
+        ),
+        (
+            &[("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "zstd")],
+            r#"invalid OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: unknown compression "zstd"; accepted: gzip, none"#,
+        ),
+        (
+            &[("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "secret")],
+            "invalid OTEL_EXPORTER_OTLP_METRICS_HEADERS: entry 1 has no `=`; accepted: name=value,name=value",
+        ),
+        (
+            &[("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "/k.pem")],
+            "invalid OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY: needs OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE (or OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE) beside it",
+        ),
+        (
+            &[(TEMPORALITY, "sometimes")],
+            r#"invalid OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: unknown preference "sometimes"; accepted: cumulative, delta, lowmemory"#,
+        ),
+    ] {
+        let error = parse_metrics(variables).unwrap_err();
+        assert_eq!(error.to_string(), message);
+        assert_eq!(error.variable(), variables[0].0);
+    }
 }

@@ -99,6 +99,7 @@ impl Error for BuildError {
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::TimedOut { waiting: 0 } => f.write_str("the deadline came before the exporter was done"),
             Self::TimedOut { waiting } => write!(f, "the deadline came with {waiting} spans not yet exported"),
             Self::Exporter { failed, .. } => failed_on(f, *failed),
         }
@@ -119,6 +120,7 @@ impl Error for FlushError {
 impl fmt::Display for ShutdownError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::TimedOut { lost: 0 } => f.write_str("the deadline came before the exporter was done"),
             Self::TimedOut { lost } => write!(f, "the deadline came and {lost} spans were lost"),
             Self::Exporter { failed, .. } => failed_on(f, *failed),
         }

@@ -1,6 +1,6 @@
 //! Time: monotonic while it runs, wall clock when it is shown.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -32,7 +32,7 @@ pub struct ManualClock {
 
 /// Which reading of the wall clock a span is told by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Anchor(u32);
+pub(crate) struct Anchor(u16);
 
 struct Reading {
     instant: Instant,
@@ -74,7 +74,7 @@ impl Clock {
             let mut readings = READINGS.write().unwrap_or_else(PoisonError::into_inner);
             if readings.len() < MAX_READINGS {
                 readings.push(Reading { instant, system });
-                LATEST.store(readings.len() as u32 - 1, Ordering::Release);
+                LATEST.store(readings.len() as u16 - 1, Ordering::Release);
             }
         }
     }
@@ -137,7 +137,7 @@ impl Reading {
 
 /// The readings of this process: facts about its machine, not configuration.
 static READINGS: RwLock<Vec<Reading>> = RwLock::new(Vec::new());
-static LATEST: AtomicU32 = AtomicU32::new(0);
+static LATEST: AtomicU16 = AtomicU16::new(0);
 
 const MAX_DRIFT: Duration = Duration::from_secs(1);
 const MAX_READINGS: usize = 1024;

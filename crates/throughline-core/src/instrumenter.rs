@@ -2,6 +2,7 @@
 
 use crate::attribute::AttributeVisitor;
 use crate::propagation::Extracted;
+use crate::record::Sort;
 use crate::stats::count;
 use crate::tracer::{Draft, Parent, Traits};
 use crate::{Context, Recording, Scope, SemanticKey, Span, SpanEnd, SpanKind, SpanName, Tracer};
@@ -61,7 +62,8 @@ impl<O: Operation> Instrumenter<O> {
     /// [`Stats::hook_panics`](crate::Stats::hook_panics); the application does not notice.
     #[must_use]
     pub fn new(tracer: &Tracer, operation: O) -> Self {
-        let traits = Traits { kind: operation.kind(), key: operation.semantic_key(), scope: operation.scope() };
+        let sort = Sort { kind: operation.kind(), key: operation.semantic_key() };
+        let traits = Traits::new(sort, operation.scope());
         Self { tracer: tracer.clone(), operation, traits }
     }
 
@@ -91,7 +93,7 @@ impl<O: Operation> Instrumenter<O> {
         if !self.tracer.is_enabled() || context.is_instrumentation_suppressed() {
             return false;
         }
-        let suppressed = self.traits.key.is_some_and(|key| context.is_suppressed(key));
+        let suppressed = self.traits.sort.key.is_some_and(|key| context.is_suppressed(key));
         if suppressed {
             count(&self.tracer.inner().counters.suppressed);
         }
@@ -128,7 +130,7 @@ impl<O: Operation> Instrumenter<O> {
 
     #[inline]
     fn begin(&self, parent: Parent<'_>, request: &O::Request<'_>) -> Span {
-        self.tracer.start(parent, &mut Described { operation: &self.operation, traits: self.traits, request }, None)
+        self.tracer.start(parent, &self.traits, &mut Described { operation: &self.operation, request })
     }
 
     /// Ends a span that this instrumenter started.
@@ -143,17 +145,10 @@ impl<O: Operation> Instrumenter<O> {
 /// The draft of an [`Instrumenter`].
 struct Described<'a, 'r, O: Operation> {
     operation: &'a O,
-    traits: Traits,
     request: &'a O::Request<'r>,
 }
 
 impl<O: Operation> Draft for Described<'_, '_, O> {
-    #[inline]
-    fn traits(&self) -> Traits {
-        self.traits
-    }
-
-    #[inline]
     fn name(&self) -> SpanName<'_> {
         self.operation.name(self.request)
     }
@@ -164,6 +159,7 @@ impl<O: Operation> Draft for Described<'_, '_, O> {
 
     #[inline]
     fn write(&mut self, span: &mut Recording<'_>) {
+        span.start_with_name(self.operation.name(self.request));
         self.operation.start_attributes(self.request, span);
         self.operation.links(self.request, span);
     }

@@ -222,18 +222,20 @@ impl Suppression {
         self.0 == u16::MAX
     }
 
-    /// What is left of it below a span of this kind: what a caller was doing says nothing about the one who answers, and the
-    /// one who is called may be in this process.
-    #[inline]
-    pub(crate) const fn below(self, kind: SpanKind) -> Self {
-        if self.is_all() {
-            return self;
-        }
+    /// What is left of it below a span of this kind, as a mask: what a caller was doing says nothing about the one who
+    /// answers, and the one who is called may be in this process.
+    pub(crate) const fn kept_below(kind: SpanKind) -> Self {
         match kind {
-            SpanKind::Internal => self,
+            SpanKind::Internal => Self::ALL,
             SpanKind::Server | SpanKind::Consumer => Self::NONE,
-            SpanKind::Client | SpanKind::Producer => Self(self.0 & !Self::ENTRIES),
+            SpanKind::Client | SpanKind::Producer => Self(!Self::ENTRIES),
         }
+    }
+
+    /// What there is below a span; the caller has seen to [`ALL`](Self::ALL).
+    #[inline(always)]
+    pub(crate) const fn below(self, kept: Self, added: Self) -> Self {
+        Self((self.0 & kept.0) | added.0)
     }
 
     const ENTRIES: u16 = Self::NONE

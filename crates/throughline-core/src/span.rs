@@ -95,13 +95,29 @@ impl Span {
     /// Ends the span now.
     #[inline]
     pub fn end(self, end: SpanEnd) {
-        self.end_with(end, |_| {});
+        self.close(end, None);
     }
 
     /// Ends the span now, with a last word of attributes and status. If that panics the span has ended all the same.
     #[inline]
-    pub fn end_with(mut self, end: SpanEnd, last: impl FnOnce(&mut Recording<'_>)) {
-        close(mem::take(&mut self.context), end, last);
+    pub fn end_with(self, end: SpanEnd, last: impl FnOnce(&mut Recording<'_>)) {
+        let mut last = Some(last);
+        let mut speak = |span: &mut Recording<'_>| {
+            if let Some(last) = last.take() {
+                last(span);
+            }
+        };
+        self.close(end, Some(&mut speak));
+    }
+
+    #[inline(always)]
+    fn close(mut self, end: SpanEnd, last: Option<Last<'_>>) {
+        let node = self.context.take_node();
+        // Nothing is left to drop.
+        mem::forget(self);
+        if let Some(node) = node {
+            close(node, end, last);
+        }
     }
 }
 
@@ -117,30 +133,37 @@ impl Drop for Span {
 impl Span {
     #[cold]
     fn abandon(&mut self) {
-        let context = mem::take(&mut self.context);
-        if let Some(tracer) = context.node().and_then(|node| node.tracer.as_ref()) {
+        let Some(node) = self.context.take_node() else { return };
+        if let Some(tracer) = &node.tracer {
             count(&tracer.inner().counters.abandoned);
         }
-        close(context, SpanEnd::Cancelled, |_| {});
+        close(node, SpanEnd::Cancelled, None);
     }
 }
 
+/// What a span may say at its end.
+type Last<'a> = &'a mut dyn FnMut(&mut Recording<'_>);
+
 /// Seals the cell and lends it to the listeners and the sink. If nobody else holds the node there is no lock.
-#[inline]
-fn close(mut context: Context, end: SpanEnd, last: impl FnOnce(&mut Recording<'_>)) {
-    let Some(mut node) = context.take_node() else { return };
-    if let Some(unique) = Arc::get_mut(&mut node) {
-        if unique.recording {
-            let Node { extras, tracer, record, .. } = unique;
-            let record = record.get_mut().unwrap_or_else(PoisonError::into_inner);
-            finish(record, tracer.as_ref(), extras.as_deref(), end, last);
-        }
-        unique.recycle();
-        return node::keep(node);
+///
+/// One copy for the whole program.
+#[inline(never)]
+fn close(mut node: Arc<Node>, end: SpanEnd, last: Option<Last<'_>>) {
+    let Some(unique) = Arc::get_mut(&mut node) else { return close_shared(node, end, last) };
+    if unique.recording {
+        let Node { extras, tracer, record, .. } = unique;
+        let record = record.get_mut().unwrap_or_else(PoisonError::into_inner);
+        finish(record, tracer.as_ref(), extras.as_deref(), end, last);
     }
+    unique.recycle();
+    node::keep(node);
+}
+
+/// A clone of the context outlives the span. The cell is taken out of the lock first: listeners and sinks are other
+/// people's code and may look at the context.
+#[cold]
+fn close_shared(node: Arc<Node>, end: SpanEnd, last: Option<Last<'_>>) {
     if node.recording {
-        // A clone of the context outlives the span. The cell is taken out of the lock first: listeners and sinks are
-        // other people's code and may look at the context.
         let mut record = {
             let mut cell = node.lock();
             let sealed = Record::sealed_like(&cell);
@@ -152,29 +175,19 @@ fn close(mut context: Context, end: SpanEnd, last: impl FnOnce(&mut Recording<'_
 }
 
 /// The last word, then listeners and sink; a last word that panics has ended the span all the same.
-#[inline]
-fn finish(
-    record: &mut Record,
-    tracer: Option<&Tracer>,
-    extras: Option<&Extras>,
-    end: SpanEnd,
-    last: impl FnOnce(&mut Recording<'_>),
-) {
-    // An application that has used up the limit must not hide how its request ended.
-    let limit = record.limits.attributes;
-    record.limits.attributes = limit.saturating_add(RESERVED);
-    let spoken = catch_unwind(AssertUnwindSafe(|| last(&mut Recording(record))));
+#[inline(always)]
+fn finish(record: &mut Record, tracer: Option<&Tracer>, extras: Option<&Extras>, end: SpanEnd, last: Option<Last<'_>>) {
+    let spoken = match last {
+        Some(last) => record.beyond_limit(|record| catch_unwind(AssertUnwindSafe(|| last(&mut Recording(record))))),
+        None => Ok(()),
+    };
     if let Some(tracer) = tracer {
         tracer.finish(record, end, extras.map_or(&[][..], |extras| &extras.tracestate.raw));
     }
-    record.limits.attributes = limit;
     if let Err(panic) = spoken {
         resume_unwind(panic);
     }
 }
-
-/// Attributes that the end of a span may add to what the limit allows.
-const RESERVED: u32 = 8;
 
 // === impl SpanRef ===
 

@@ -176,7 +176,7 @@ impl Context {
     /// What is known about sampling; it may be known without ids.
     #[must_use]
     pub fn sampling_state(&self) -> SamplingState {
-        self.0.as_ref().map_or(SamplingState::Defer, |node| node.sampling)
+        self.0.as_ref().map_or(SamplingState::Defer, |node| node.state.sampling)
     }
 
     /// The span that is being recorded, for writing attributes and events to it. It may have ended.
@@ -268,7 +268,7 @@ impl Context {
     pub fn with_span_context(&self, span: SpanContext) -> Self {
         let mut node = self.derived();
         node.span_context = Some(span);
-        node.sampling = SamplingState::of_flag(span.is_sampled());
+        node.state.sampling = SamplingState::of_flag(span.is_sampled());
         node.origin = None;
         node.leave_local_root();
         Self(Some(Arc::new(node))).with_tracestate(None)
@@ -278,7 +278,7 @@ impl Context {
     #[must_use]
     pub fn with_sampling_state(&self, state: SamplingState) -> Self {
         let mut node = self.derived();
-        node.sampling = state;
+        node.state.sampling = state;
         node.span_context = node.span_context.filter(|span| span.is_sampled() == state.is_sampled());
         if node.span_context.is_none() {
             node.origin = None;
@@ -292,7 +292,7 @@ impl Context {
     #[must_use]
     pub fn with_instrumentation_suppressed(&self) -> Self {
         let mut node = self.derived();
-        node.suppression = Suppression::ALL;
+        node.state.suppression = Suppression::ALL;
         Self(Some(Arc::new(node)))
     }
 
@@ -300,14 +300,14 @@ impl Context {
     #[inline]
     #[must_use]
     pub fn is_suppressed(&self, key: SemanticKey) -> bool {
-        self.0.as_ref().is_some_and(|node| node.suppression.has(key))
+        self.0.as_ref().is_some_and(|node| node.state.suppression.has(key))
     }
 
     /// Whether every instrumentation should stay quiet here.
     #[inline]
     #[must_use]
     pub fn is_instrumentation_suppressed(&self) -> bool {
-        self.0.as_ref().is_some_and(|node| node.suppression.is_all())
+        self.0.as_ref().is_some_and(|node| node.state.suppression.is_all())
     }
 
     fn derived(&self) -> Node {
@@ -358,17 +358,19 @@ impl Clone for Context {
 impl Drop for Context {
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(node) = self.0.take() {
-            release(node);
+        // The last one gives the node back: the next span or request takes it without allocating.
+        if self.0.as_ref().is_some_and(|node| Arc::strong_count(node) == 1) {
+            self.give_back();
         }
     }
 }
 
-/// Lets go of a node. The last one gives it back: the next span or request takes it without allocating.
-#[inline(never)]
-fn release(node: Arc<Node>) {
-    if Arc::strong_count(&node) == 1 {
-        node::put_back(node);
+impl Context {
+    #[inline(never)]
+    fn give_back(&mut self) {
+        if let Some(node) = self.0.take() {
+            node::put_back(node);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a context points to, and the pool that such nodes come from.
 
 use std::any::{Any, TypeId};
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::clock::Anchor;
@@ -23,16 +23,22 @@ pub(crate) struct Node {
     pub(crate) local_root: Option<Arc<Node>>,
     /// Buffers of an earlier use, for the next `extras`.
     pub(crate) spare: Option<Arc<Extras>>,
-    /// The id of the foreign span that was current when the node was made.
-    pub(crate) foreign: u64,
-    pub(crate) anchor: Anchor,
-    pub(crate) suppression: Suppression,
-    pub(crate) sampling: SamplingState,
+    pub(crate) state: State,
     /// Whether `record` is in use: the span is sampled, or somebody listens.
     pub(crate) recording: bool,
     /// Of a span that is recorded: its parent is remote, or it has none.
     pub(crate) is_local_root: bool,
     pub(crate) record: Mutex<Record>,
+}
+
+/// What a context hands to those below it by value, in two words.
+#[derive(Clone, Copy)]
+pub(crate) struct State {
+    /// The id of the foreign span that was current when the node was made.
+    pub(crate) foreign: u64,
+    pub(crate) anchor: Anchor,
+    pub(crate) suppression: Suppression,
+    pub(crate) sampling: SamplingState,
 }
 
 /// What few contexts carry; shared with the contexts below.
@@ -48,6 +54,12 @@ pub(crate) struct Extras {
 pub(crate) struct LazyTraceState {
     pub(crate) raw: Vec<u8>,
     checked: OnceLock<Option<TraceState>>,
+}
+
+/// The nodes that a thread keeps, the newest last.
+struct Pool {
+    len: Cell<usize>,
+    nodes: [Cell<Option<Arc<Node>>>; POOLED],
 }
 
 #[derive(Default, Clone)]
@@ -96,7 +108,7 @@ impl Node {
     /// The trace goes on below a span that is not of this process, or of nobody we know.
     #[cold]
     pub(crate) fn leave_local_root(&mut self) {
-        drop(self.local_root.take().map(Context::of));
+        self.local_root = None;
     }
 
     #[inline]
@@ -124,10 +136,7 @@ impl Node {
             origin,
             local_root: self.local_root.clone(),
             spare: None,
-            foreign: self.foreign,
-            anchor: self.anchor,
-            suppression: self.suppression,
-            sampling: self.sampling,
+            state: self.state,
             recording: false,
             is_local_root: false,
             record: Mutex::new(record),
@@ -144,10 +153,7 @@ impl Node {
             origin: None,
             local_root: None,
             spare: None,
-            foreign: 0,
-            anchor: Anchor::default(),
-            suppression: Suppression::NONE,
-            sampling: SamplingState::Defer,
+            state: State::new(),
             recording: false,
             is_local_root: false,
             record: Mutex::new(Record::new()),
@@ -157,15 +163,19 @@ impl Node {
     /// Lets go of everything that the next use will not need. Buffers are kept unless they grew unusually large.
     #[inline(always)]
     pub(crate) fn recycle(&mut self) {
-        if self.extras.is_some() {
-            self.recycle_extras();
+        if let Some(extras) = &self.extras {
+            if Arc::strong_count(extras) == 1 {
+                self.recycle_extras();
+            } else {
+                self.extras = None;
+            }
         }
         if self.origin.is_some() {
             self.origin = None;
         }
-        if let Some(root) = self.local_root.take() {
+        if self.local_root.is_some() {
             // The last child to end gives back what an ended root has left.
-            drop(Context::of(root));
+            drop(self.local_root.take().map(Context::of));
         }
         if self.recording {
             self.recording = false;
@@ -173,7 +183,6 @@ impl Node {
         }
     }
 
-    #[inline]
     fn recycle_extras(&mut self) {
         let Some(mut extras) = self.extras.take() else { return };
         let Some(unique) = Arc::get_mut(&mut extras) else { return };
@@ -193,17 +202,11 @@ impl Node {
                 self.span_context = parent.span_context;
                 self.extras = parent.extras.clone();
                 self.local_root = parent.local_root().cloned();
-                self.foreign = parent.foreign;
-                self.anchor = parent.anchor;
-                self.suppression = parent.suppression;
-                self.sampling = parent.sampling;
+                self.state = parent.state;
             }
             None => {
                 self.span_context = None;
-                self.foreign = 0;
-                self.anchor = Anchor::latest();
-                self.suppression = Suppression::NONE;
-                self.sampling = SamplingState::Defer;
+                self.state = State::new();
             }
         }
     }
@@ -213,8 +216,8 @@ impl Node {
     pub(crate) fn adopt(&mut self, extracted: &Extracted<'_>, ambient: &Context) {
         if extracted.span_context.is_some() || extracted.sampling != SamplingState::Defer {
             self.span_context = extracted.span_context;
-            self.sampling = extracted.sampling;
-            self.anchor = Anchor::latest();
+            self.state.sampling = extracted.sampling;
+            self.state.anchor = Anchor::latest();
             if self.local_root.is_some() {
                 self.leave_local_root();
             }
@@ -268,6 +271,15 @@ impl Node {
         let mut extras = Extras::default();
         extras.fill(tracestate, baggage);
         self.extras = Some(Arc::new(extras));
+    }
+}
+
+// === impl State ===
+
+impl State {
+    #[inline(always)]
+    fn new() -> Self {
+        Self { foreign: 0, anchor: Anchor::latest(), suppression: Suppression::NONE, sampling: SamplingState::Defer }
     }
 }
 
@@ -341,36 +353,49 @@ impl LazyBaggage {
     }
 }
 
-// === pool ===
+// === impl Pool ===
+
+impl Pool {
+    #[inline(always)]
+    fn pop(&self) -> Option<Arc<Node>> {
+        let len = self.len.get().checked_sub(1)?;
+        self.len.set(len);
+        self.nodes.get(len)?.take()
+    }
+
+    #[inline(always)]
+    fn push(&self, node: Arc<Node>) {
+        let len = self.len.get();
+        if let Some(place) = self.nodes.get(len) {
+            self.len.set(len + 1);
+            place.set(Some(node));
+        }
+    }
+}
 
 /// A node that nobody else holds.
 #[inline(always)]
 pub(crate) fn take() -> Arc<Node> {
-    POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten().unwrap_or_else(|| Arc::new(Node::fresh()))
+    POOL.try_with(Pool::pop).ok().flatten().unwrap_or_else(|| Arc::new(Node::fresh()))
 }
 
 /// Keeps a node for the next use, if nobody else holds it.
-#[inline]
 pub(crate) fn put_back(mut node: Arc<Node>) {
     if let Some(unique) = Arc::get_mut(&mut node) {
         unique.recycle();
-        keep(node);
+        // Not by `keep`, which would not be inlined then.
+        let _ = POOL.try_with(|pool| pool.push(node));
     }
 }
 
 /// Keeps a node that was [recycled](Node::recycle).
 #[inline(always)]
 pub(crate) fn keep(node: Arc<Node>) {
-    let _ = POOL.try_with(|pool| {
-        let mut pool = pool.borrow_mut();
-        if pool.len() < POOLED {
-            pool.push(node);
-        }
-    });
+    let _ = POOL.try_with(|pool| pool.push(node));
 }
 
 thread_local! {
-    static POOL: RefCell<Vec<Arc<Node>>> = const { RefCell::new(Vec::new()) };
+    static POOL: Pool = const { Pool { len: Cell::new(0), nodes: [const { Cell::new(None) }; POOLED] } };
 }
 
 /// Nodes that a thread keeps.

@@ -1,8 +1,10 @@
 //! Finished spans by value, many of them.
 
-use super::{FinishedSpan, Parts};
+use std::slice;
+
+use super::FinishedSpan;
 use crate::Resource;
-use crate::record::{Head, RawAttribute, RawEvent, RawLink};
+use crate::record::{Head, Place, Rare, RawAttribute};
 
 /// Finished spans by value in a few flat vectors: what a sink copies a span into.
 ///
@@ -24,10 +26,7 @@ pub struct SpanBuffer {
     heads: Vec<Head>,
     attributes: Vec<RawAttribute>,
     text: Vec<u8>,
-    events: Vec<RawEvent>,
-    links: Vec<RawLink>,
-    event_attributes: Vec<RawAttribute>,
-    link_attributes: Vec<RawAttribute>,
+    rare: Rare,
 }
 
 impl SpanBuffer {
@@ -40,47 +39,44 @@ impl SpanBuffer {
     /// Copies a span in.
     #[inline]
     pub fn push(&mut self, span: &FinishedSpan<'_>) {
-        let FinishedSpan { head, parts, resource: _ } = span;
-        self.heads.push(**head);
-        self.attributes.extend_from_slice(parts.attributes);
-        self.text.extend_from_slice(parts.text);
-        if !parts.tracestate.is_empty() {
-            self.text.extend_from_slice(parts.tracestate);
+        // As a slice: by value it would be copied twice.
+        self.heads.extend_from_slice(slice::from_ref(span.head));
+        self.attributes.extend_from_slice(span.attributes);
+        if !span.text.is_empty() {
+            self.text.extend_from_slice(span.text);
         }
-        if head.events | head.links != 0 {
-            self.push_rare(parts);
+        if !span.tracestate.is_empty() {
+            self.text.extend_from_slice(span.tracestate);
+        }
+        if span.has_rare() {
+            self.push_rare(span);
         }
     }
 
     #[cold]
-    fn push_rare(&mut self, parts: &Parts<'_>) {
-        self.events.extend_from_slice(parts.events);
-        self.links.extend_from_slice(parts.links);
-        self.event_attributes.extend_from_slice(parts.event_attributes);
-        self.link_attributes.extend_from_slice(parts.link_attributes);
+    fn push_rare(&mut self, span: &FinishedSpan<'_>) {
+        self.rare.extend(&span.rare());
     }
 
     /// The spans in the order in which they came, as those of this resource.
     pub fn spans<'a>(&'a self, resource: &'a Resource) -> impl Iterator<Item = FinishedSpan<'a>> {
         let mut attributes = &self.attributes[..];
         let mut text = &self.text[..];
-        let mut events = &self.events[..];
-        let mut links = &self.links[..];
-        let mut event_attributes = &self.event_attributes[..];
-        let mut link_attributes = &self.link_attributes[..];
+        let mut place = Place::default();
         self.heads.iter().map(move |head| {
-            let events = cut(&mut events, head.events.into());
-            let links = cut(&mut links, head.links.into());
-            let parts = Parts {
+            let span = FinishedSpan {
+                head,
                 attributes: cut(&mut attributes, head.attributes as usize),
                 text: cut(&mut text, head.text as usize),
                 tracestate: cut(&mut text, head.tracestate as usize),
-                event_attributes: cut(&mut event_attributes, events.iter().map(|e| e.attributes as usize).sum()),
-                link_attributes: cut(&mut link_attributes, links.iter().map(|l| l.attributes as usize).sum()),
-                events,
-                links,
+                rare: &self.rare,
+                place,
+                resource,
             };
-            FinishedSpan { head, parts, resource }
+            if span.has_rare() {
+                place = place.after(&span.rare());
+            }
+            span
         })
     }
 
@@ -100,13 +96,7 @@ impl SpanBuffer {
     #[inline]
     #[must_use]
     pub fn bytes(&self) -> usize {
-        size_of_val(&self.heads[..])
-            + size_of_val(&self.attributes[..])
-            + self.text.len()
-            + size_of_val(&self.events[..])
-            + size_of_val(&self.links[..])
-            + size_of_val(&self.event_attributes[..])
-            + size_of_val(&self.link_attributes[..])
+        size_of_val(&self.heads[..]) + size_of_val(&self.attributes[..]) + self.text.len() + self.rare.bytes()
     }
 
     /// The bytes of memory that the buffer holds, spare capacity included.
@@ -115,25 +105,16 @@ impl SpanBuffer {
         fn of<T>(vec: &Vec<T>) -> usize {
             vec.capacity() * size_of::<T>()
         }
-        of(&self.heads)
-            + of(&self.attributes)
-            + of(&self.text)
-            + of(&self.events)
-            + of(&self.links)
-            + of(&self.event_attributes)
-            + of(&self.link_attributes)
+        of(&self.heads) + of(&self.attributes) + of(&self.text) + self.rare.allocated()
     }
 
     /// Forgets the spans and keeps the memory.
     pub fn clear(&mut self) {
-        let Self { heads, attributes, text, events, links, event_attributes, link_attributes } = self;
+        let Self { heads, attributes, text, rare } = self;
         heads.clear();
         attributes.clear();
         text.clear();
-        events.clear();
-        links.clear();
-        event_attributes.clear();
-        link_attributes.clear();
+        rare.clear();
     }
 
     /// Makes room for spans of the usual size.

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::attribute::{AttributeValue, AttributeVisitor, Attributes, Key, Value};
-use crate::record::{Head, RawAttribute, RawEvent, RawLink, Record, StatusCode, slice};
+use crate::record::{Head, OneSpans, Place, Rare, RawAttribute, RawEvent, RawLink, Record, StatusCode, slice};
 use crate::{Resource, Scope, SpanContext, SpanEnd, SpanId, SpanKind, SpanName, Status, TraceState};
 
 pub use self::buffer::SpanBuffer;
@@ -17,21 +17,13 @@ pub use self::data::{EventData, LinkData, SpanData};
 /// A span that has ended, lent to a [`SpanSink`](crate::SpanSink) or read from a [`SpanBuffer`].
 #[derive(Clone, Copy)]
 pub struct FinishedSpan<'a> {
-    pub(crate) head: &'a Head,
-    pub(crate) parts: Parts<'a>,
-    pub(crate) resource: &'a Resource,
-}
-
-/// What varies in size.
-#[derive(Clone, Copy)]
-pub(crate) struct Parts<'a> {
-    pub(crate) attributes: &'a [RawAttribute],
-    pub(crate) text: &'a [u8],
-    pub(crate) tracestate: &'a [u8],
-    pub(crate) events: &'a [RawEvent],
-    pub(crate) links: &'a [RawLink],
-    pub(crate) event_attributes: &'a [RawAttribute],
-    pub(crate) link_attributes: &'a [RawAttribute],
+    head: &'a Head,
+    attributes: &'a [RawAttribute],
+    text: &'a [u8],
+    tracestate: &'a [u8],
+    rare: &'a Rare,
+    place: Place,
+    resource: &'a Resource,
 }
 
 /// An event of a [`FinishedSpan`].
@@ -56,7 +48,7 @@ impl<'a> FinishedSpan<'a> {
     /// The span's own identity.
     #[must_use]
     pub fn span_context(&self) -> SpanContext {
-        self.head.span_context
+        SpanContext::new(self.head.trace_id, self.head.span_id, self.head.flags)
     }
 
     /// The span that it is a child of.
@@ -77,15 +69,15 @@ impl<'a> FinishedSpan<'a> {
         let raw = self.head.name;
         match (raw.verb.is_empty(), raw.text.len) {
             (_, 0) => SpanName::Static(raw.verb),
-            (true, _) => SpanName::Text(self.lossy(slice(self.parts.text, raw.text))),
-            (false, _) => SpanName::Target { verb: raw.verb, target: self.lossy(slice(self.parts.text, raw.text)) },
+            (true, _) => SpanName::Text(self.lossy(slice(self.text, raw.text))),
+            (false, _) => SpanName::Target { verb: raw.verb, target: self.lossy(slice(self.text, raw.text)) },
         }
     }
 
     /// The kind.
     #[must_use]
     pub fn kind(&self) -> SpanKind {
-        self.head.kind
+        self.head.sort.kind
     }
 
     /// When it started, by the wall clock.
@@ -115,11 +107,11 @@ impl<'a> FinishedSpan<'a> {
     /// The status.
     #[must_use]
     pub fn status(&self) -> Status {
-        match self.head.status {
+        match self.head.tally.status {
             StatusCode::Unset => Status::Unset,
             StatusCode::Ok => Status::Ok,
             StatusCode::Error => {
-                let description = String::from_utf8_lossy(slice(self.parts.text, self.head.description));
+                let description = String::from_utf8_lossy(slice(self.text, self.head.description));
                 Status::Error { description: description.into_owned().into() }
             }
         }
@@ -131,7 +123,7 @@ impl<'a> FinishedSpan<'a> {
     #[inline]
     #[must_use]
     pub fn attributes(&self) -> impl ExactSizeIterator<Item = (Key<'a>, Value<'a>)> {
-        decode(self.parts.attributes, self.parts.text)
+        decode(self.attributes, self.text)
     }
 
     /// The value of one attribute.
@@ -142,8 +134,9 @@ impl<'a> FinishedSpan<'a> {
 
     /// The events, in the order in which they were added.
     pub fn events(&self) -> impl Iterator<Item = Event<'a>> {
-        let (span, mut rest) = (*self, self.parts.event_attributes);
-        self.parts.events.iter().map(move |raw| {
+        let OneSpans { events, event_attributes, .. } = self.rare();
+        let (span, mut rest) = (*self, event_attributes);
+        events.iter().map(move |raw| {
             let (attributes, following) = rest.split_at(rest.len().min(raw.attributes as usize));
             rest = following;
             Event { raw, span, attributes }
@@ -152,8 +145,9 @@ impl<'a> FinishedSpan<'a> {
 
     /// The links, in the order in which they were added.
     pub fn links(&self) -> impl Iterator<Item = Link<'a>> {
-        let (span, mut rest) = (*self, self.parts.link_attributes);
-        self.parts.links.iter().map(move |raw| {
+        let OneSpans { links, link_attributes, .. } = self.rare();
+        let (span, mut rest) = (*self, link_attributes);
+        links.iter().map(move |raw| {
             let (attributes, following) = rest.split_at(rest.len().min(raw.attributes as usize));
             rest = following;
             Link { raw, span, attributes }
@@ -163,25 +157,25 @@ impl<'a> FinishedSpan<'a> {
     /// The vendors' entries that the span carried. They are checked here, by the call.
     #[must_use]
     pub fn tracestate(&self) -> Option<TraceState> {
-        if self.parts.tracestate.is_empty() { None } else { TraceState::parse(self.parts.tracestate).ok() }
+        if self.tracestate.is_empty() { None } else { TraceState::parse(self.tracestate).ok() }
     }
 
     /// Attributes that exceeded the limits.
     #[must_use]
     pub fn dropped_attributes(&self) -> u32 {
-        self.head.dropped_attributes.into()
+        self.head.tally.dropped_attributes.into()
     }
 
     /// Events that exceeded the limits.
     #[must_use]
     pub fn dropped_events(&self) -> u32 {
-        self.head.dropped_events.into()
+        self.head.tally.dropped_events.into()
     }
 
     /// Links that exceeded the limits.
     #[must_use]
     pub fn dropped_links(&self) -> u32 {
-        self.head.dropped_links.into()
+        self.head.tally.dropped_links.into()
     }
 
     /// The library that made the span.
@@ -200,13 +194,8 @@ impl<'a> FinishedSpan<'a> {
     #[inline]
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let Parts { attributes, text, tracestate, events, links, event_attributes, link_attributes } = self.parts;
-        let mut bytes = size_of::<Head>() + size_of_val(attributes) + text.len() + tracestate.len();
-        if self.head.events | self.head.links != 0 {
-            bytes += size_of_val(events) + size_of_val(links);
-            bytes += size_of_val(event_attributes) + size_of_val(link_attributes);
-        }
-        bytes
+        let bytes = size_of::<Head>() + size_of_val(self.attributes) + self.text.len() + self.tracestate.len();
+        if self.has_rare() { bytes + self.rare().bytes() } else { bytes }
     }
 
     /// The span, owned.
@@ -239,17 +228,20 @@ impl<'a> FinishedSpan<'a> {
         std::str::from_utf8(text).unwrap_or("\u{fffd}")
     }
 
+    /// Whether there are events or links.
+    #[inline]
+    fn has_rare(&self) -> bool {
+        self.head.tally.events | self.head.tally.links != 0
+    }
+
+    fn rare(&self) -> OneSpans<'a> {
+        self.rare.at(self.place, self.head.tally.events, self.head.tally.links)
+    }
+
+    #[inline]
     pub(crate) fn of(record: &'a Record, tracestate: &'a [u8], resource: &'a Resource) -> Self {
-        let parts = Parts {
-            attributes: &record.attributes,
-            text: &record.text,
-            tracestate,
-            events: &record.events,
-            links: &record.links,
-            event_attributes: &record.event_attributes,
-            link_attributes: &record.link_attributes,
-        };
-        Self { head: &record.head, parts, resource }
+        let Record { head, attributes, text, rare, .. } = record;
+        Self { head, attributes, text, tracestate, rare, place: Place::default(), resource }
     }
 }
 
@@ -273,7 +265,7 @@ impl<'a> Event<'a> {
     /// The name.
     #[must_use]
     pub fn name(&self) -> &'a str {
-        self.raw.name.decode(self.span.parts.text).as_str()
+        self.raw.name.decode(self.span.text).as_str()
     }
 
     /// When it happened, by the wall clock.
@@ -285,7 +277,7 @@ impl<'a> Event<'a> {
     /// The attributes.
     #[must_use]
     pub fn attributes(&self) -> impl ExactSizeIterator<Item = (Key<'a>, Value<'a>)> {
-        decode(self.attributes, self.span.parts.text)
+        decode(self.attributes, self.span.text)
     }
 
     /// Attributes that exceeded the limits.
@@ -314,7 +306,7 @@ impl<'a> Link<'a> {
     /// The attributes.
     #[must_use]
     pub fn attributes(&self) -> impl ExactSizeIterator<Item = (Key<'a>, Value<'a>)> {
-        decode(self.attributes, self.span.parts.text)
+        decode(self.attributes, self.span.text)
     }
 
     /// Attributes that exceeded the limits.

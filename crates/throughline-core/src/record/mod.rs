@@ -3,6 +3,7 @@
 //! Everything of variable size lies in a few flat vectors that are kept when the cell is used again: attributes of
 //! 32 bytes, and one buffer for all text. Handing a finished span on is therefore a handful of copies.
 
+mod rare;
 mod recording;
 
 use std::time::Instant;
@@ -13,6 +14,7 @@ use crate::{
     Scope, SemanticKey, SpanContext, SpanEnd, SpanId, SpanKind, SpanLimits, SpanName, TextList, TraceFlags, TraceId,
 };
 
+pub(crate) use self::rare::{OneSpans, Place, Rare};
 pub use self::recording::Recording;
 
 /// A stretch of a span's text.
@@ -74,30 +76,44 @@ pub(crate) enum StatusCode {
     Error,
 }
 
-/// What every span has, by value.
+/// What every span has, by value. 128 bytes, which are copied without a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
-    pub(crate) span_context: SpanContext,
+    pub(crate) trace_id: TraceId,
+    pub(crate) span_id: SpanId,
     pub(crate) parent: Option<SpanId>,
     pub(crate) start: Instant,
     pub(crate) end: Instant,
     pub(crate) name: RawName,
     pub(crate) scope: &'static Scope,
     pub(crate) description: Text,
-    pub(crate) anchor: Anchor,
     pub(crate) attributes: u32,
     pub(crate) text: u32,
     pub(crate) tracestate: u32,
+    pub(crate) anchor: Anchor,
+    pub(crate) sort: Sort,
+    pub(crate) flags: TraceFlags,
+    pub(crate) parent_remote: bool,
+    pub(crate) outcome: SpanEnd,
+    pub(crate) tally: Tally,
+}
+
+/// What a span is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sort {
+    pub(crate) kind: SpanKind,
+    pub(crate) key: Option<SemanticKey>,
+}
+
+/// What is zero in a span that nobody has written to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tally {
     pub(crate) events: u16,
     pub(crate) links: u16,
     pub(crate) dropped_attributes: u16,
     pub(crate) dropped_events: u16,
     pub(crate) dropped_links: u16,
-    pub(crate) kind: SpanKind,
-    pub(crate) key: Option<SemanticKey>,
     pub(crate) status: StatusCode,
-    pub(crate) outcome: SpanEnd,
-    pub(crate) parent_remote: bool,
     pub(crate) name_rank: u8,
 }
 
@@ -106,11 +122,7 @@ pub(crate) struct Record {
     pub(crate) head: Head,
     pub(crate) attributes: Vec<RawAttribute>,
     pub(crate) text: Vec<u8>,
-    pub(crate) events: Vec<RawEvent>,
-    pub(crate) links: Vec<RawLink>,
-    /// The attributes of all events, one event's after the other's; likewise those of the links.
-    pub(crate) event_attributes: Vec<RawAttribute>,
-    pub(crate) link_attributes: Vec<RawAttribute>,
+    pub(crate) rare: Rare,
     /// How many attributes the listeners saw at the start; zero if nobody listens.
     pub(crate) told: usize,
     /// Those of them that were replaced since, as they were, with their places.
@@ -167,10 +179,7 @@ impl Record {
             head: EMPTY.with(|head| *head),
             attributes: Vec::new(),
             text: Vec::new(),
-            events: Vec::new(),
-            links: Vec::new(),
-            event_attributes: Vec::new(),
-            link_attributes: Vec::new(),
+            rare: Rare::new(),
             told: 0,
             replaced: Vec::new(),
             limits: SpanLimits::DEFAULT,
@@ -184,36 +193,20 @@ impl Record {
         Self { limits: other.limits, clock: other.clock.clone(), ..Self::sealed() }
     }
 
-    /// Begins a new span in a cell that held another one.
-    #[inline]
+    /// Begins a new span in a cell that held another one; its events and links were cleared by [`trim`](Self::trim).
+    #[inline(always)]
     pub(crate) fn begin(&mut self, span_context: SpanContext, parent: Option<SpanId>, start: Instant) {
         self.attributes.clear();
         self.text.clear();
-        if self.head.events | self.head.links != 0 {
-            self.clear_rare();
-        }
         let head = &mut self.head;
-        head.span_context = span_context;
+        head.trace_id = span_context.trace_id();
+        head.span_id = span_context.span_id();
+        head.flags = span_context.flags();
         head.parent = parent;
         head.start = start;
-        head.name = RawName { verb: &"", text: Text::default() };
         head.description = Text::default();
-        head.events = 0;
-        head.links = 0;
-        head.dropped_attributes = 0;
-        head.dropped_events = 0;
-        head.dropped_links = 0;
-        head.status = StatusCode::Unset;
-        head.name_rank = 0;
+        head.tally = Tally::ZERO;
         self.open = true;
-    }
-
-    #[cold]
-    fn clear_rare(&mut self) {
-        self.events.clear();
-        self.links.clear();
-        self.event_attributes.clear();
-        self.link_attributes.clear();
     }
 
     /// Notes how much there is, so that the head can be copied as it stands.
@@ -231,14 +224,8 @@ impl Record {
         if self.text.capacity() > KEPT_TEXT || self.attributes.capacity() > KEPT_ATTRIBUTES {
             self.trim_slow();
         }
-        if self.head.events | self.head.links != 0 {
-            self.clear_rare();
-            self.head.events = 0;
-            self.head.links = 0;
-            self.events.shrink_to(KEPT_EVENTS);
-            self.links.shrink_to(KEPT_EVENTS);
-            self.event_attributes.shrink_to(KEPT_ATTRIBUTES);
-            self.link_attributes.shrink_to(KEPT_ATTRIBUTES);
+        if self.head.tally.events | self.head.tally.links != 0 {
+            self.rare.trim();
         }
     }
 
@@ -391,9 +378,21 @@ impl Record {
         Some(Text { at: old.at, len: new.len() as u32 })
     }
 
+    /// Lets the end of a span exceed the limit of attributes: an application that has used it up must not hide how its
+    /// request ended. `write` does not panic.
+    #[inline(always)]
+    pub(crate) fn beyond_limit<R>(&mut self, write: impl FnOnce(&mut Self) -> R) -> R {
+        let limit = self.limits.attributes;
+        self.limits.attributes = limit.saturating_add(RESERVED);
+        let result = write(self);
+        self.limits.attributes = limit;
+        result
+    }
+
     #[cold]
     fn drop_attribute(&mut self) {
-        self.head.dropped_attributes = self.head.dropped_attributes.saturating_add(1);
+        let dropped = &mut self.head.tally.dropped_attributes;
+        *dropped = dropped.saturating_add(1);
     }
 
     fn key_str(&self, key: RawKey) -> &[u8] {
@@ -403,15 +402,19 @@ impl Record {
         }
     }
 
-    #[inline]
     pub(crate) fn set_name(&mut self, name: SpanName<'_>) {
-        self.head.name = match name {
+        self.head.name = self.raw_name(name);
+    }
+
+    #[inline(always)]
+    fn raw_name(&mut self, name: SpanName<'_>) -> RawName {
+        match name {
             SpanName::Static(verb) => RawName { verb, text: Text::default() },
             SpanName::Text(text) => RawName { verb: &"", text: self.keep(text.as_bytes()).unwrap_or_default() },
             SpanName::Target { verb, target } => {
                 RawName { verb, text: self.keep(target.as_bytes()).unwrap_or_default() }
             }
-        };
+        }
     }
 }
 
@@ -465,36 +468,46 @@ impl Head {
         let (trace_id, span_id) = (TraceId::from_u128(1), SpanId::from_u64(1));
         let (Some(trace_id), Some(span_id)) = (trace_id, span_id) else { unreachable!("one is not zero") };
         Self {
-            span_context: SpanContext::new(trace_id, span_id, TraceFlags::NONE),
+            trace_id,
+            span_id,
             parent: None,
             start: now,
             end: now,
             name: RawName { verb: &"", text: Text::default() },
             scope: &NOBODY,
             description: Text::default(),
-            anchor: Anchor::default(),
             attributes: 0,
             text: 0,
             tracestate: 0,
-            events: 0,
-            links: 0,
-            dropped_attributes: 0,
-            dropped_events: 0,
-            dropped_links: 0,
-            kind: SpanKind::Internal,
-            key: None,
-            status: StatusCode::Unset,
-            outcome: SpanEnd::Cancelled,
+            anchor: Anchor::default(),
+            sort: Sort { kind: SpanKind::Internal, key: None },
+            flags: TraceFlags::NONE,
             parent_remote: false,
-            name_rank: 0,
+            outcome: SpanEnd::Cancelled,
+            tally: Tally::ZERO,
         }
     }
 }
 
+impl Tally {
+    const ZERO: Self = Self {
+        events: 0,
+        links: 0,
+        dropped_attributes: 0,
+        dropped_events: 0,
+        dropped_links: 0,
+        status: StatusCode::Unset,
+        name_rank: 0,
+    };
+}
+
+const _: () = assert!(size_of::<Head>() == 128);
+
 /// `error.type` of the semantic conventions.
 pub(crate) const ERROR_TYPE: Key<'static> = Key::new("error.type");
 
+/// Attributes that the end of a span may add to what the limit allows.
+const RESERVED: u32 = 8;
 const KEPT_TEXT: usize = 4096;
 const KEPT_ATTRIBUTES: usize = 64;
-const KEPT_EVENTS: usize = 16;
 const KEPT_REPLACED: usize = 8;

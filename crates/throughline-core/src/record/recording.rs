@@ -33,10 +33,17 @@ impl Recording<'_> {
         self.0.push(key.into(), value.into());
     }
 
+    /// The name that the span starts with.
+    #[inline(always)]
+    pub(crate) fn start_with_name(&mut self, name: SpanName<'_>) {
+        let record = &mut *self.0;
+        record.head.name = record.raw_name(name);
+    }
+
     /// Changes the name, for good: its [rank](Self::name_rank) is the highest from now on.
     pub fn set_name<'n>(&mut self, name: impl Into<SpanName<'n>>) {
         self.0.set_name(name.into());
-        self.0.head.name_rank = u8::MAX;
+        self.0.head.tally.name_rank = u8::MAX;
     }
 
     /// Changes the second part of a name `verb target`; one without a verb becomes the target alone.
@@ -59,14 +66,14 @@ impl Recording<'_> {
     /// ```
     pub fn set_target(&mut self, target: &str, rank: u8) {
         self.0.set_target(target);
-        self.0.head.name_rank = rank;
+        self.0.head.tally.name_rank = rank;
     }
 
     /// How well whoever named the span knew what it is: 0 for the name that it started with, 255 for one that was
     /// [set](Self::set_name) as a whole, else what [`set_target`](Self::set_target) was told.
     #[must_use]
     pub fn name_rank(&self) -> u8 {
-        self.0.head.name_rank
+        self.0.head.tally.name_rank
     }
 
     /// Sets the status. `Ok` is final: neither `Unset` nor an error replaces it.
@@ -76,8 +83,8 @@ impl Recording<'_> {
             Status::Ok => (StatusCode::Ok, ""),
             Status::Error { description } => (StatusCode::Error, &**description),
         };
-        if self.0.head.status != StatusCode::Ok {
-            self.0.head.status = code;
+        if self.0.head.tally.status != StatusCode::Ok {
+            self.0.head.tally.status = code;
             self.0.head.description = if description.is_empty() {
                 Text::default()
             } else {
@@ -88,9 +95,9 @@ impl Recording<'_> {
 
     /// Marks the span as failed and says with what: `error.type` must be of low cardinality.
     pub fn set_error<'v>(&mut self, error_type: impl Into<Value<'v>>) {
-        if self.0.head.status == StatusCode::Unset {
+        if self.0.head.tally.status == StatusCode::Unset {
             // A status that is an error already keeps its description.
-            self.0.head.status = StatusCode::Error;
+            self.0.head.tally.status = StatusCode::Error;
         }
         self.set(ERROR_TYPE, error_type);
     }
@@ -104,33 +111,33 @@ impl Recording<'_> {
     /// Adds an event of another time.
     pub fn event_at<'k>(&mut self, name: impl Into<Key<'k>>, time: Instant, attributes: &[(Key<'_>, Value<'_>)]) {
         let record = &mut *self.0;
-        if record.events.len() >= record.limits.events.min(u32::from(u16::MAX)) as usize {
-            record.head.dropped_events = record.head.dropped_events.saturating_add(1);
+        if record.rare.events.len() >= record.limits.events.min(u32::from(u16::MAX)) as usize {
+            record.head.tally.dropped_events = record.head.tally.dropped_events.saturating_add(1);
             return;
         }
         let Some(name) = record.raw_key(name.into()) else {
-            record.head.dropped_events = record.head.dropped_events.saturating_add(1);
+            record.head.tally.dropped_events = record.head.tally.dropped_events.saturating_add(1);
             return;
         };
-        let mut kept = mem::take(&mut record.event_attributes);
+        let mut kept = mem::take(&mut record.rare.event_attributes);
         let counts = record.nest(attributes, record.limits.event_attributes, &mut kept);
-        record.event_attributes = kept;
-        record.events.push(RawEvent { name, time, attributes: counts.0, dropped: counts.1 });
-        record.head.events += 1;
+        record.rare.event_attributes = kept;
+        record.rare.events.push(RawEvent { name, time, attributes: counts.0, dropped: counts.1 });
+        record.head.tally.events += 1;
     }
 
     /// Adds a link to another span.
     pub fn link(&mut self, to: SpanContext, attributes: &[(Key<'_>, Value<'_>)]) {
         let record = &mut *self.0;
-        if record.links.len() >= record.limits.links.min(u32::from(u16::MAX)) as usize {
-            record.head.dropped_links = record.head.dropped_links.saturating_add(1);
+        if record.rare.links.len() >= record.limits.links.min(u32::from(u16::MAX)) as usize {
+            record.head.tally.dropped_links = record.head.tally.dropped_links.saturating_add(1);
             return;
         }
-        let mut kept = mem::take(&mut record.link_attributes);
+        let mut kept = mem::take(&mut record.rare.link_attributes);
         let counts = record.nest(attributes, record.limits.link_attributes, &mut kept);
-        record.link_attributes = kept;
-        record.links.push(RawLink { span_context: to, attributes: counts.0, dropped: counts.1 });
-        record.head.links += 1;
+        record.rare.link_attributes = kept;
+        record.rare.links.push(RawLink { span_context: to, attributes: counts.0, dropped: counts.1 });
+        record.head.tally.links += 1;
     }
 
     /// The value of an attribute that was set; a text comes as [`Value::Bytes`] unless it was known at compile time.
@@ -158,13 +165,13 @@ impl Recording<'_> {
     /// The span's kind.
     #[must_use]
     pub fn kind(&self) -> SpanKind {
-        self.0.head.kind
+        self.0.head.sort.kind
     }
 
     /// The status that was set so far is an error.
     #[must_use]
     pub fn is_error(&self) -> bool {
-        self.0.head.status == StatusCode::Error
+        self.0.head.tally.status == StatusCode::Error
     }
 }
 

@@ -22,7 +22,7 @@ impl TracerBuilder {
             inner: Inner {
                 sampler: Box::new(ParentBased::<AlwaysOn>::default()),
                 follows_parent: true,
-                sink: Arc::new(NoSink),
+                sink: Box::new(NoSink),
                 ids: None,
                 clock: Clock::system(),
                 limits: SpanLimits::DEFAULT,
@@ -45,7 +45,7 @@ impl TracerBuilder {
 
     /// Where finished spans go; by default nowhere.
     pub fn sink(mut self, sink: impl SpanSink) -> Self {
-        self.inner.sink = Arc::new(sink);
+        self.inner.sink = Box::new(sink);
         self
     }
 

@@ -6,10 +6,11 @@ use std::time::Instant;
 use super::Tracer;
 use crate::attribute::{AttributeVisitor, Key, Value};
 use crate::context::node::{self, Node};
+use crate::kind::Suppression;
 use crate::listener::{End, Start};
 use crate::propagation::Extracted;
 use crate::random::{IdGenerator as _, RandomIds};
-use crate::record::{Record, StatusCode};
+use crate::record::{Record, Sort, StatusCode};
 use crate::{
     Context, FinishedSpan, Recording, SamplingDecision, SamplingInput, SamplingState, Scope, SemanticKey, Span,
     SpanContext, SpanEnd, SpanId, SpanKind, SpanName, TraceFlags, TraceId,
@@ -18,18 +19,22 @@ use crate::{
 /// What a new span is, but for its name and attributes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Traits {
-    pub(crate) kind: SpanKind,
-    pub(crate) key: Option<SemanticKey>,
+    pub(crate) sort: Sort,
     pub(crate) scope: &'static Scope,
+    /// When the work began, if that was before now.
+    pub(crate) start: Option<Instant>,
+    /// What the span leaves of the suppression above it, and what it adds.
+    kept: Suppression,
+    added: Suppression,
 }
 
 /// A span to be: asked for its name and attributes only if somebody wants them.
 pub(crate) trait Draft {
-    fn traits(&self) -> Traits;
+    /// The name, for a sampler that looks at it.
     fn name(&self) -> SpanName<'_>;
     /// The attributes, for a sampler that looks at them.
     fn show(&self, visitor: &mut dyn AttributeVisitor);
-    /// The attributes and links, for the record.
+    /// Name, attributes and links, for the record.
     fn write(&mut self, span: &mut Recording<'_>);
 }
 
@@ -55,6 +60,26 @@ pub fn register_foreign_spans(current: fn() -> Option<SpanContext>) -> Result<()
     FOREIGN.set(current).map_err(|_| ())
 }
 
+// === impl Traits ===
+
+impl Traits {
+    pub(crate) const fn new(sort: Sort, scope: &'static Scope) -> Self {
+        let (kept, added) = (Suppression::kept_below(sort.kind), Suppression::NONE.with(sort.key));
+        Self { sort, scope, start: None, kept, added }
+    }
+
+    #[inline]
+    pub(crate) fn set_kind(&mut self, kind: SpanKind) {
+        self.sort.kind = kind;
+        self.kept = Suppression::kept_below(kind);
+    }
+
+    pub(crate) fn set_key(&mut self, key: SemanticKey) {
+        self.sort.key = Some(key);
+        self.added = Suppression::NONE.with(Some(key));
+    }
+}
+
 // === impl Tracer ===
 
 impl Tracer {
@@ -62,40 +87,38 @@ impl Tracer {
     ///
     /// One copy for the whole program, with all steps inlined: what differs comes through the draft.
     #[inline(never)]
-    pub(crate) fn start(&self, parent: Parent<'_>, draft: &mut dyn Draft, start: Option<Instant>) -> Span {
+    pub(crate) fn start(&self, parent: Parent<'_>, traits: &Traits, draft: &mut dyn Draft) -> Span {
         let mut node = node::take();
         loop {
             let Some(unique) = Arc::get_mut(&mut node) else {
                 node = Arc::new(Node::fresh());
                 continue;
             };
-            let traits = draft.traits();
-            let parent = self.descend(unique, parent, traits.kind);
-            if !self.0.enabled || unique.suppression.is_all() {
+            let explicit = Self::descend(unique, parent);
+            if let Some(current) = FOREIGN.get().filter(|_| !explicit) {
+                descend_foreign(unique, current());
+            }
+            self.claim(unique);
+            if unique.state.suppression.is_all() || !self.0.enabled {
                 // No span, but the context goes on as it is.
                 return Span::new(node);
             }
-            let span_context = self.identify(unique, parent.as_ref(), &traits, draft);
+            self.identify(unique, traits, draft);
             if unique.recording {
-                unique.is_local_root = parent.is_none_or(|parent| parent.is_remote());
-                self.open(unique, span_context, parent.as_ref(), &traits, start);
                 let record = unique.record_mut();
-                self.guarded(|| {
-                    record.set_name(draft.name());
-                    draft.write(&mut Recording(record));
-                });
+                self.guarded(|| draft.write(&mut Recording(record)));
                 if self.0.listens {
-                    self.tell_start(unique, &traits);
+                    self.tell_start(unique, traits);
                 }
             }
             return Span::new(node);
         }
     }
 
-    /// Fills the node with what it has from its parent, and returns that parent.
+    /// Fills the node with what it has from its parent; whether that was said by whoever starts the span.
     #[inline(always)]
-    fn descend(&self, node: &mut Node, parent: Parent<'_>, kind: SpanKind) -> Option<SpanContext> {
-        let explicit = match parent {
+    fn descend(node: &mut Node, parent: Parent<'_>) -> bool {
+        match parent {
             Parent::Current => {
                 Context::peek(|current| node.inherit(current));
                 false
@@ -111,68 +134,85 @@ impl Tracer {
                 }
                 extracted.span_context.is_some()
             }),
-        };
-        node.suppression = node.suppression.below(kind);
-        if let Some(current) = FOREIGN.get().filter(|_| !explicit) {
-            descend_foreign(node, current());
         }
-        if !node.tracer.as_ref().is_some_and(|known| Arc::ptr_eq(&known.0, &self.0)) {
-            node.tracer = Some(self.clone());
-            self.prepare(node.record_mut());
-        }
-        node.span_context
     }
 
-    /// Gives the node ids and a sampling decision.
+    /// Makes a node one of this tracer's.
     #[inline(always)]
-    fn identify(
-        &self,
-        node: &mut Node,
-        parent: Option<&SpanContext>,
-        traits: &Traits,
-        draft: &dyn Draft,
-    ) -> SpanContext {
-        let (trace_id, flags) = match parent {
-            Some(parent) => (parent.trace_id(), parent.flags()),
-            None => match &self.0.ids {
-                None => (RandomIds.trace_id(), TraceFlags::RANDOM),
-                Some(ids) if ids.is_random() => (ids.trace_id(), TraceFlags::RANDOM),
-                Some(ids) => (ids.trace_id(), TraceFlags::NONE),
-            },
+    fn claim(&self, node: &mut Node) {
+        match &node.tracer {
+            Some(known) if Arc::ptr_eq(&known.0, &self.0) => {}
+            _ => self.claim_anew(node),
+        }
+    }
+
+    #[cold]
+    fn claim_anew(&self, node: &mut Node) {
+        node.tracer = Some(self.clone());
+        self.prepare(node.record_mut());
+    }
+
+    /// Gives the node ids and a sampling decision, and opens its record if there is to be one.
+    #[inline(always)]
+    fn identify(&self, node: &mut Node, traits: &Traits, draft: &dyn Draft) {
+        let (trace_id, flags, parent, parent_remote, is_local_root) = match &node.span_context {
+            Some(parent) => {
+                let remote = parent.is_remote();
+                (parent.trace_id(), parent.flags(), Some(parent.span_id()), remote, remote)
+            }
+            None => {
+                let (trace_id, flags) = self.new_trace();
+                (trace_id, flags, None, false, true)
+            }
         };
-        let sampled = match (self.0.follows_parent, node.sampling) {
-            (true, SamplingState::Accept | SamplingState::Debug) => true,
-            (true, SamplingState::Deny) => false,
-            _ => self.ask_sampler(node, parent, trace_id, traits, draft),
-        };
-        node.sampling = match (sampled, node.sampling) {
-            (false, _) => SamplingState::Deny,
-            (true, SamplingState::Debug) => SamplingState::Debug,
-            (true, _) => SamplingState::Accept,
+        let said = node.state.sampling;
+        let sampled = if self.0.follows_parent && said != SamplingState::Defer {
+            said.is_sampled()
+        } else {
+            let sampled = self.ask_sampler(node, trace_id, traits, draft);
+            node.state.sampling = match (sampled, said) {
+                (false, _) => SamplingState::Deny,
+                (true, SamplingState::Debug) => SamplingState::Debug,
+                (true, _) => SamplingState::Accept,
+            };
+            sampled
         };
         let span_context = SpanContext::new(trace_id, self.span_id(), flags.with_sampled(sampled));
         node.span_context = Some(span_context);
-        node.suppression = node.suppression.with(traits.key);
+        node.state.suppression = node.state.suppression.below(traits.kept, traits.added);
         node.recording = sampled || self.0.listens;
-        span_context
+        if node.recording {
+            node.is_local_root = is_local_root;
+            let anchor = node.state.anchor;
+            let start = traits.start.unwrap_or_else(|| self.0.clock.now());
+            let record = node.record_mut();
+            record.begin(span_context, parent, start);
+            record.head.anchor = anchor;
+            record.head.sort = traits.sort;
+            record.head.scope = traits.scope;
+            record.head.parent_remote = parent_remote;
+        }
     }
 
-    fn ask_sampler(
-        &self,
-        node: &Node,
-        parent: Option<&SpanContext>,
-        trace_id: TraceId,
-        traits: &Traits,
-        draft: &dyn Draft,
-    ) -> bool {
+    #[inline]
+    fn new_trace(&self) -> (TraceId, TraceFlags) {
+        match &self.0.ids {
+            None => (RandomIds.trace_id(), TraceFlags::RANDOM),
+            Some(ids) if ids.is_random() => (ids.trace_id(), TraceFlags::RANDOM),
+            Some(ids) => (ids.trace_id(), TraceFlags::NONE),
+        }
+    }
+
+    /// Before the node has ids of its own.
+    fn ask_sampler(&self, node: &Node, trace_id: TraceId, traits: &Traits, draft: &dyn Draft) -> bool {
         let visit = |visitor: &mut dyn AttributeVisitor| draft.show(visitor);
         let decide = || {
             self.0.sampler.sample(&SamplingInput {
-                parent,
-                state: node.sampling,
+                parent: node.span_context.as_ref(),
+                state: node.state.sampling,
                 trace_id,
                 tracestate: node.extras.as_deref().map_or(&[], |extras| &extras.tracestate.raw),
-                kind: traits.kind,
+                kind: traits.sort.kind,
                 name: draft.name(),
                 attributes: &visit,
             })
@@ -188,40 +228,20 @@ impl Tracer {
         }
     }
 
-    #[inline(always)]
-    fn open(
-        &self,
-        node: &mut Node,
-        span_context: SpanContext,
-        parent: Option<&SpanContext>,
-        traits: &Traits,
-        start: Option<Instant>,
-    ) {
-        let anchor = node.anchor;
-        let start = start.unwrap_or_else(|| self.0.clock.now());
-        let record = node.record_mut();
-        record.begin(span_context, parent.map(SpanContext::span_id), start);
-        record.head.anchor = anchor;
-        record.head.kind = traits.kind;
-        record.head.key = traits.key;
-        record.head.scope = traits.scope;
-        record.head.parent_remote = parent.is_some_and(SpanContext::is_remote);
-    }
-
     #[cold]
     fn tell_start(&self, node: &mut Node, traits: &Traits) {
         let Some(span_context) = node.span_context else { return };
         let record = node.record_mut();
         record.told = record.attributes.len();
         let view = FinishedSpan::of(record, &[], &self.0.resource);
-        let start = Start { span_context, kind: traits.kind, semantic_key: traits.key, attributes: &view };
+        let start = Start { span_context, kind: traits.sort.kind, semantic_key: traits.sort.key, attributes: &view };
         for listener in &self.0.listeners {
             self.guarded(|| listener.start(&start));
         }
     }
 
     /// Seals a span and shows it to listeners and sink.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(&self, record: &mut Record, end: SpanEnd, tracestate: &[u8]) {
         record.head.end = self.0.clock.now();
         record.head.outcome = end;
@@ -232,7 +252,7 @@ impl Tracer {
         if self.0.listens {
             self.tell_end(record);
         }
-        if record.head.span_context.is_sampled() {
+        if record.head.flags.is_sampled() {
             let view = FinishedSpan::of(record, tracestate, &self.0.resource);
             self.guarded(|| self.0.sink.on_end(&view));
         }
@@ -250,7 +270,7 @@ impl Tracer {
         let end = End {
             span_context: view.span_context(),
             kind: view.kind(),
-            semantic_key: record.head.key,
+            semantic_key: record.head.sort.key,
             end: view.end(),
             duration: view.duration(),
             start_attributes: &at_start,
@@ -266,14 +286,14 @@ impl Tracer {
 /// A span of another library that has become current below ours is the newer one.
 #[cold]
 fn descend_foreign(node: &mut Node, current: Option<SpanContext>) {
-    if let Some(foreign) = current.filter(|span| span.span_id().to_u64() != node.foreign) {
+    if let Some(foreign) = current.filter(|span| span.span_id().to_u64() != node.state.foreign) {
         if node.span_context.is_none_or(|ours| ours.trace_id() != foreign.trace_id()) {
             node.drop_tracestate();
             node.leave_local_root();
         }
-        node.foreign = foreign.span_id().to_u64();
+        node.state.foreign = foreign.span_id().to_u64();
         node.span_context = Some(foreign);
-        node.sampling = SamplingState::of_flag(foreign.is_sampled());
+        node.state.sampling = SamplingState::of_flag(foreign.is_sampled());
     }
 }
 
@@ -283,18 +303,20 @@ fn note_outcome(record: &mut Record, end: SpanEnd) {
     let outcome: &'static &'static str = match end {
         SpanEnd::Completed => return,
         SpanEnd::Failed => {
-            if record.head.status == StatusCode::Unset {
-                record.head.status = StatusCode::Error;
+            if record.head.tally.status == StatusCode::Unset {
+                record.head.tally.status = StatusCode::Error;
             }
             return;
         }
         SpanEnd::Cancelled => &"cancelled",
         SpanEnd::Panicked => &"panicked",
     };
-    if end == SpanEnd::Panicked && record.head.status != StatusCode::Error {
-        Recording(record).set_error(Value::Static(&"panic"));
-    }
-    record.push(OUTCOME, Value::Static(outcome));
+    record.beyond_limit(|record| {
+        if end == SpanEnd::Panicked && record.head.tally.status != StatusCode::Error {
+            Recording(record).set_error(Value::Static(&"panic"));
+        }
+        record.push(OUTCOME, Value::Static(outcome));
+    });
 }
 
 /// Without a bridge it costs one load per span.

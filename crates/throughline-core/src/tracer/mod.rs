@@ -41,7 +41,7 @@ pub(crate) struct Inner {
     sampler: Box<dyn Sampler>,
     /// The sampler's own word: it is not asked where a parent has decided.
     follows_parent: bool,
-    sink: Arc<dyn SpanSink>,
+    sink: Box<dyn SpanSink>,
     ids: Option<Box<dyn IdGenerator>>,
     clock: Clock,
     limits: SpanLimits,

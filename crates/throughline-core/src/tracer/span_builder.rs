@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::{Draft, Parent, Tracer, Traits};
 use crate::attribute::{AttributeVisitor, Attributes as _, Key, Value};
+use crate::record::Sort;
 use crate::{Context, Recording, Scope, SemanticKey, Span, SpanEnd, SpanKind, SpanName};
 
 /// Sets up one span; made by [`Tracer::span`].
@@ -15,7 +16,6 @@ pub struct SpanBuilder<'a> {
     traits: Traits,
     parent: Parent<'a>,
     attributes: &'a [(Key<'a>, Value<'a>)],
-    start: Option<Instant>,
 }
 
 // === impl SpanBuilder ===
@@ -23,14 +23,13 @@ pub struct SpanBuilder<'a> {
 impl<'a> SpanBuilder<'a> {
     #[inline]
     pub(super) fn new(tracer: &'a Tracer, name: SpanName<'a>) -> Self {
-        let traits = Traits { kind: SpanKind::Internal, key: None, scope: &APPLICATION };
-        Self { tracer, name, traits, parent: Parent::Current, attributes: &[], start: None }
+        Self { tracer, name, traits: BY_HAND, parent: Parent::Current, attributes: &[] }
     }
 
     /// The kind; by default internal.
     #[inline]
     pub fn kind(mut self, kind: SpanKind) -> Self {
-        self.traits.kind = kind;
+        self.traits.set_kind(kind);
         self
     }
 
@@ -57,13 +56,13 @@ impl<'a> SpanBuilder<'a> {
 
     /// When the work began, if that was before now.
     pub fn start_time(mut self, start: Instant) -> Self {
-        self.start = Some(start);
+        self.traits.start = Some(start);
         self
     }
 
     /// What the span is about, for the suppression of nested ones.
     pub fn semantic_key(mut self, key: SemanticKey) -> Self {
-        self.traits.key = Some(key);
+        self.traits.set_key(key);
         self
     }
 
@@ -93,8 +92,8 @@ impl<'a> SpanBuilder<'a> {
     /// ```
     #[inline]
     pub fn start_with(self, fill: impl FnOnce(&mut Recording<'_>)) -> Span {
-        let mut manual = Manual { name: self.name, traits: self.traits, attributes: self.attributes, fill: Some(fill) };
-        self.tracer.start(self.parent, &mut manual, self.start)
+        let mut manual = Manual { builder: &self, fill: Some(fill) };
+        self.tracer.start(self.parent, &self.traits, &mut manual)
     }
 
     /// Runs `work` as the span: it starts now, is current meanwhile, and ends when `work` returns, or as panicked when
@@ -134,31 +133,24 @@ impl Drop for Armed {
 }
 
 /// The draft of a [`SpanBuilder`].
-struct Manual<'a, F> {
-    name: SpanName<'a>,
-    traits: Traits,
-    attributes: &'a [(Key<'a>, Value<'a>)],
+struct Manual<'b, 'a, F> {
+    builder: &'b SpanBuilder<'a>,
     fill: Option<F>,
 }
 
-impl<F: FnOnce(&mut Recording<'_>)> Draft for Manual<'_, F> {
-    #[inline]
-    fn traits(&self) -> Traits {
-        self.traits
-    }
-
-    #[inline]
+impl<F: FnOnce(&mut Recording<'_>)> Draft for Manual<'_, '_, F> {
     fn name(&self) -> SpanName<'_> {
-        self.name
+        self.builder.name
     }
 
     fn show(&self, visitor: &mut dyn AttributeVisitor) {
-        self.attributes.visit(visitor);
+        self.builder.attributes.visit(visitor);
     }
 
     #[inline]
     fn write(&mut self, span: &mut Recording<'_>) {
-        for (key, value) in self.attributes {
+        span.start_with_name(self.builder.name);
+        for (key, value) in self.builder.attributes {
             span.push(*key, *value);
         }
         if let Some(fill) = self.fill.take() {
@@ -173,4 +165,5 @@ impl fmt::Debug for SpanBuilder<'_> {
     }
 }
 
+const BY_HAND: Traits = Traits::new(Sort { kind: SpanKind::Internal, key: None }, &APPLICATION);
 static APPLICATION: Scope = Scope { name: "throughline", version: env!("CARGO_PKG_VERSION") };

@@ -1,4 +1,4 @@
-//! Clients: hyper-util's pooled one, and one connection of hyper's own.
+//! Clients: hyper-util's pooled one, one connection of hyper's own, and reqwest's.
 
 use std::task::{self, Poll};
 
@@ -100,6 +100,27 @@ async fn hyper_send_request() {
             }
         };
         send(call, sender).await
+    });
+    report.await.assert_conforms();
+}
+
+/// One request that is executed, ended at the head: its body is reqwest's own.
+#[tokio::test]
+async fn reqwest() {
+    let report = ClientSuite::new().ends_at_the_head().run(async |call| {
+        let client = match call.wire {
+            Wire::Http1 => reqwest::Client::builder().http1_only(),
+            Wire::Http2 => reqwest::Client::builder().http2_prior_knowledge(),
+        };
+        let client = client.no_proxy().build()?;
+        let layer = HttpClientLayer::new(&call.tracer).skip(|request| request.path() == SKIPPED);
+        let layer = throughline_reqwest::HttpClientLayer::from(layer);
+        let request = reqwest::Request::try_from(call.request)?;
+        let response = match call.layers {
+            1 => layer.layer(client).oneshot(request).await?,
+            _ => layer.layer(layer.layer(client)).oneshot(request).await?,
+        };
+        read(response.into(), call.read).await
     });
     report.await.assert_conforms();
 }

@@ -6,6 +6,7 @@ mod rig;
 mod routes;
 
 mod aborts;
+mod beats;
 mod between;
 mod clients;
 mod layers;
@@ -13,4 +14,5 @@ mod panics;
 mod parity;
 mod responses;
 mod shapes;
+mod streams;
 mod timeouts;

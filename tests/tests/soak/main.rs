@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use throughline_core::{Context, Tracer};
 use throughline_export::Pipeline;
+use throughline_tower::ActiveRequests;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
@@ -39,7 +40,8 @@ fn a_hundred_thousand_requests_a_third_of_them_cancelled() {
     // The exporter's thread shares two cores with everything else: what it must not do here is to fall behind.
     let pipeline = Pipeline::builder(counting).max_queue_size(1 << 16).schedule_delay(Duration::from_millis(20));
     let pipeline = pipeline.build().unwrap();
-    let tracer = Tracer::builder().sink(pipeline.sink()).listener(operations.clone()).build();
+    let active = ActiveRequests::new();
+    let tracer = Tracer::builder().sink(pipeline.sink()).listener(operations.clone()).listener(active.clone()).build();
 
     let (mut early, started) = (None, Instant::now());
     let mut random = Random::new(seed);
@@ -61,6 +63,7 @@ fn a_hundred_thousand_requests_a_third_of_them_cancelled() {
     runtime.block_on(operations.idle());
     let books = operations.read();
     assert_eq!((books.active, books.started), (0, books.ended), "active, started and ended: {books}");
+    assert_eq!(active.server(), 0, "the gauge");
     assert_eq!(books.ids_started, books.ids_ended, "those that ended are those that started");
     // Some went before their request was there to be seen.
     assert!(books.started > requests * 9 / 10, "{books}");

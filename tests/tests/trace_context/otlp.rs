@@ -71,7 +71,8 @@ async fn collector() -> (String, UnboundedReceiver<Bytes>) {
     }
 
     let (requests, received) = unbounded_channel();
-    let collector = Router::new().route("/v1/traces", post(traces)).with_state(requests);
+    let collector = Router::new().route("/v1/traces", post(traces)).route("/v1/metrics", post(async || ()));
+    let collector = collector.with_state(requests);
     (format!("http://{}", serve("127.0.0.1:0", collector).await), received)
 }
 

@@ -4,21 +4,38 @@
 /// a port that is no number from 1 to 65535 is left out.
 #[inline]
 pub(crate) fn split(authority: &[u8]) -> (&[u8], Option<u16>) {
-    // Digits from the right, up to the colon: one pass over what is usually four bytes.
-    let mut rest = authority;
-    let (mut port, mut scale) = (0_u32, 1_u32);
-    while let [before @ .., digit @ b'0'..=b'9'] = rest {
-        port = port.wrapping_add(u32::from(digit - b'0').wrapping_mul(scale));
-        scale = scale.wrapping_mul(10);
-        rest = before;
+    let Some((_, end)) = authority.split_last_chunk::<8>() else { return split_unusual(authority) };
+    // The usual authority is a name with a port among its last eight bytes, the last of which is the highest.
+    let end = u64::from_le_bytes(*end);
+    let colons = zeros(end ^ (ONES * u64::from(b':')));
+    if colons == 0 {
+        return if is_plain(authority) { (authority, None) } else { split_unusual(authority) };
     }
-    match rest {
-        [host @ .., b':'] if is_plain(host) && authority.len() - rest.len() <= 5 => {
-            (host, u16::try_from(port).ok().filter(|port| *port > 0))
-        }
-        _ if is_plain(authority) => (authority, None),
+    let length = (colons.leading_zeros() / 8) as usize;
+    let host = &authority[..authority.len() - length - 1];
+    match digits(end, length) {
+        Some(port) if is_plain(host) => (host, Some(port)),
         _ => split_unusual(authority),
     }
+}
+
+/// A port among so many of the highest bytes.
+#[inline]
+fn digits(word: u64, length: usize) -> Option<u16> {
+    let (mut rest, mut port) = (word, 0_u32);
+    if !matches!(length, 1..=5) {
+        return None;
+    }
+    rest >>= 64 - 8 * length;
+    for _ in 0..length {
+        let digit = (rest as u8).wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        port = port * 10 + u32::from(digit);
+        rest >>= 8;
+    }
+    u16::try_from(port).ok().filter(|port| *port > 0)
 }
 
 /// No port, no number, user information, IPv6.
@@ -47,23 +64,33 @@ fn number(port: &[u8]) -> Option<u16> {
     digits.then(value).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0)
 }
 
-/// Neither `:` nor `@` nor brackets, eight bytes at a time.
+/// Neither `:` nor `@`, and no bracket in front; eight bytes at a time.
 #[inline]
 fn is_plain(host: &[u8]) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
     let special = |word: &[u8; 8]| {
         let word = u64::from_le_bytes(*word);
-        let of = |byte: u8| has_zero(word ^ (ONES * u64::from(byte)));
-        of(b':') | of(b'@') | of(b'[')
+        zeros(word ^ (ONES * u64::from(b':'))) | zeros(word ^ (ONES * u64::from(b'@')))
     };
     // The last word overlaps the one before it.
-    let Some(last) = host.last_chunk::<8>() else {
+    let (Some(first), Some(last)) = (host.first_chunk::<8>(), host.last_chunk::<8>()) else {
         return host.iter().all(|byte| !matches!(byte, b':' | b'@' | b'['));
     };
-    let words = host.chunks_exact(8).filter_map(|chunk| chunk.first_chunk());
-    words.fold(special(last), |found, word| found | special(word)) == 0
+    let mut found = special(first) | special(last);
+    if host.len() > 16 {
+        let between = host[8..].chunks_exact(8).filter_map(|chunk| chunk.first_chunk());
+        found |= between.fold(0, |found, word| found | special(word));
+    }
+    found == 0 && first[0] != b'['
 }
+
+/// The high bit of each byte that is zero, and of no other.
+#[inline]
+fn zeros(word: u64) -> u64 {
+    const LOW: u64 = ONES * 0x7f;
+    !(((word & LOW) + LOW) | word | LOW)
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
 
 #[cfg(test)]
 mod tests {

@@ -30,7 +30,7 @@ impl Methods {
     }
 
     /// The method's name, if it is known.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn verb(&self, method: &Method) -> Option<&'static &'static str> {
         match &self.0 {
             None => standard(method),
@@ -39,7 +39,7 @@ impl Methods {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn standard(method: &Method) -> Option<&'static &'static str> {
     Some(match *method {
         Method::GET => &"GET",

@@ -54,6 +54,13 @@ impl RequestOptions {
     /// What is only recorded where somebody asked for it.
     #[inline]
     fn extras<V: AttributeVisitor + ?Sized>(&self, headers: &HeaderMap, to: &mut V) {
+        if self.body_sizes || self.headers.is_some() {
+            self.asked_for(headers, to);
+        }
+    }
+
+    #[cold]
+    fn asked_for<V: AttributeVisitor + ?Sized>(&self, headers: &HeaderMap, to: &mut V) {
         if self.body_sizes {
             if let Some(size) = content_length(headers) {
                 to.attribute(REQUEST_BODY_SIZE, size.into());
@@ -66,6 +73,7 @@ impl RequestOptions {
 }
 
 /// What `Content-Length` declares.
+#[inline]
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     // Few headers are set here: comparing their names is cheaper than hashing this one's.
     let (_, declared) = headers.iter().find(|(name, _)| **name == http::header::CONTENT_LENGTH)?;

@@ -106,14 +106,23 @@ impl Operation for HttpServerOperation {
     #[inline]
     fn start_attributes<V: AttributeVisitor + ?Sized>(&self, request: &ServerRequest<'_>, to: &mut V) {
         let (ServerRequest { request, scan, .. }, route) = (request, request.route());
-        let forwarded = match self.trusted_proxies {
-            0 => Forwarded::default(),
-            trusted => Forwarded::read(request.headers(), trusted),
+        let uri = request.uri();
+        let addressed = || {
+            let authority = match uri.authority() {
+                Some(authority) => Some(authority.as_str().as_bytes()),
+                None => scan.host().map(HeaderValue::as_bytes),
+            };
+            authority.map(authority::split)
+        };
+        let (scheme, addressed, client) = if self.trusted_proxies == 0 {
+            (scheme(uri.scheme(), self.https), addressed(), None)
+        } else {
+            let said = Forwarded::read(request.headers(), self.trusted_proxies);
+            let scheme = said.scheme.unwrap_or_else(|| scheme(uri.scheme(), self.https));
+            (scheme, said.host.or_else(addressed), said.client)
         };
         self.options.method(request.method(), to);
-        let uri = request.uri();
         to.attribute(URL_PATH, Value::Str(uri.path()));
-        let scheme = forwarded.scheme.unwrap_or_else(|| scheme(uri.scheme(), self.https));
         to.attribute(URL_SCHEME, Value::Static(scheme));
         if let Some(query) = uri.query() {
             with_scratch(|text| {
@@ -124,13 +133,6 @@ impl Operation for HttpServerOperation {
         if let Some(route) = route {
             to.attribute(HTTP_ROUTE, Value::Str(route));
         }
-        let addressed = forwarded.host.or_else(|| {
-            let authority = match uri.authority() {
-                Some(authority) => Some(authority.as_str().as_bytes()),
-                None => scan.host().map(HeaderValue::as_bytes),
-            };
-            authority.map(authority::split)
-        });
         if let Some((host, port)) = addressed.filter(|(host, _)| !host.is_empty()) {
             to.attribute(SERVER_ADDRESS, Value::Bytes(host));
             if let Some(port) = port {
@@ -138,8 +140,8 @@ impl Operation for HttpServerOperation {
             }
         }
         let peer = (self.peer)(request.extensions());
-        if peer.is_some() || forwarded.client.is_some() {
-            client_attributes(forwarded.client, peer, to);
+        if peer.is_some() || client.is_some() {
+            client_attributes(client, peer, to);
         }
         if let Some(agent) = scan.user_agent() {
             to.attribute(USER_AGENT, Value::Bytes(agent.as_bytes()));

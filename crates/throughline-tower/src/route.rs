@@ -1,6 +1,6 @@
 //! Which route a request took, however late that is known.
 
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use throughline_core::{Context, Diagnostic, Key, Recording, Span, SpanKind, SpanRef};
 
@@ -34,16 +34,28 @@ pub enum RouteSource {
 /// set_route(RouteSource::NestedController, "/users/{id}");
 /// ```
 pub fn set_route(source: RouteSource, route: &str) {
-    update(&Context::current().local_root_span(), source, route);
+    let context = Context::current();
+    let current = context.span();
+    // A server below other work of this process is not the local root: where it is current it is found all the same.
+    if !(current.is_recording() && update(&current, source, route)) {
+        update(&context.local_root_span(), source, route);
+    }
 }
 
-fn update(span: &SpanRef, source: RouteSource, route: &str) {
-    span.record(|span| {
-        if span.kind() == SpanKind::Server && !route.is_empty() && is_better(span, source, route) {
+/// Whether the span is a server's.
+fn update(span: &SpanRef, source: RouteSource, route: &str) -> bool {
+    let is_server = span.record(|span| {
+        let is_server = span.kind() == SpanKind::Server;
+        if is_server && !route.is_empty() && is_better(span, source, route) {
             span.set(HTTP_ROUTE, route);
-            span.set_target(route, source as u8);
+            // A name that somebody chose as a whole stays.
+            if span.name_rank() < u8::MAX {
+                span.set_target(route, source as u8);
+            }
         }
+        is_server
     });
+    is_server == Some(true)
 }
 
 fn is_better(span: &Recording<'_>, source: RouteSource, route: &str) -> bool {
@@ -60,13 +72,12 @@ fn is_better(span: &Recording<'_>, source: RouteSource, route: &str) -> bool {
 /// Says once that requests are answered whose route nobody knows.
 pub(crate) fn report_missing(span: &Span) {
     static MISSING: Diagnostic = Diagnostic::new();
-    static ONCE: Once = Once::new();
-    if span.record(|span| span.has(HTTP_ROUTE.as_str())) == Some(false) {
-        ONCE.call_once(|| {
-            MISSING.warn(|| {
-                "a request was answered whose route is not known: put the server layer on the router that has the routes,                  or a `RouteLayer` inside it"
-                    .to_owned()
-            });
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if span.record(|span| span.has(HTTP_ROUTE.as_str())) == Some(false) && !SAID.swap(true, Ordering::Relaxed) {
+        MISSING.warn(|| {
+            "a request was answered whose route is not known: put the server layer on the router that has the routes, or \
+             a `RouteLayer` inside it"
+                .to_owned()
         });
     }
 }

@@ -60,7 +60,8 @@ impl<'a> ServerRequest<'a> {
     /// Looked for once, and only if the span is recorded or a sampler wants its name.
     #[inline]
     fn route(&self) -> Option<&'a str> {
-        *self.route.get_or_init(|| self.source.and_then(|source| source(self.request.extensions())))
+        let find = || self.source.and_then(|source| source(self.request.extensions()));
+        *self.route.get_or_init(|| find().filter(|route| !route.is_empty()))
     }
 
     /// Whether a route was looked for in vain.

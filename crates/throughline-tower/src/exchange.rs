@@ -28,6 +28,8 @@ pub struct Exchange {
     connect: bool,
     /// A route was looked for in vain.
     unrouted: bool,
+    /// Whoever takes up the connection after the answer may keep the span open.
+    upgradable: bool,
 }
 
 /// What either side may be told about responses. Behind one word: every request carries the place for it, few a value.
@@ -38,8 +40,6 @@ pub(crate) struct ResponseOptions {
     pub(crate) body_sizes: bool,
     pub(crate) first_byte: bool,
     pub(crate) trace_response: bool,
-    /// Spans of upgraded connections may be kept open.
-    pub(crate) upgrades: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,6 +72,7 @@ impl Exchange {
             head_request: *method == Method::HEAD,
             connect: *method == Method::CONNECT,
             unrouted: false,
+            upgradable: false,
         }
     }
 
@@ -87,6 +88,7 @@ impl Exchange {
             head_request: false,
             connect: false,
             unrouted: false,
+            upgradable: false,
         }
     }
 
@@ -99,6 +101,7 @@ impl Exchange {
     /// Lets whoever takes up the connection after the answer keep the span open.
     pub(crate) fn upgradable(mut self) -> Self {
         self.context = UpgradeSlot::offer(&self.context);
+        self.upgradable = true;
         self
     }
 
@@ -207,7 +210,7 @@ impl Exchange {
     /// The span's end, or that of the connection that follows.
     #[inline]
     pub(crate) fn complete_at_head(mut self) {
-        if self.options.as_ref().is_some_and(|options| options.upgrades) && self.is_tunnel() {
+        if self.upgradable && self.is_tunnel() {
             return UpgradeSlot::fill(self);
         }
         self.complete(Some(0));

@@ -149,7 +149,7 @@ impl HttpServerLayer {
     /// with the answer.
     #[must_use]
     pub fn upgrades(self) -> Self {
-        self.with(|shared| shared.upgrades = true).with_response(|options| options.upgrades = true)
+        self.with(|shared| shared.upgrades = true)
     }
 
     common_settings!();

@@ -50,10 +50,10 @@ pin_project! {
     impl<F> PinnedDrop for Held<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            this.context.scope(|| this.inner.set(None));
-            if let Some(span) = this.span.take() {
-                span.cancel();
-            }
+            let mut drop_inner = || this.context.scope(|| this.inner.set(None));
+            let Some(span) = this.span.take() else { return drop_inner() };
+            span.run(drop_inner);
+            span.cancel();
         }
     }
 }
@@ -129,14 +129,19 @@ impl<F: Future> Future for Held<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        let Some(inner) = this.inner.as_mut().as_pin_mut() else { panic!("`Held` polled after completion") };
-        let poll = || this.context.scope(|| inner.poll(cx));
+        let poll = || {
+            let Some(inner) = this.inner.as_mut().as_pin_mut() else { panic!("`Held` polled after completion") };
+            let output = inner.poll(cx);
+            if output.is_ready() {
+                this.inner.set(None);
+            }
+            output
+        };
         let output = match this.span {
-            Some(span) => span.run(poll),
-            None => poll(),
+            Some(span) => span.run(|| this.context.scope(poll)),
+            None => this.context.scope(poll),
         };
         if output.is_ready() {
-            this.context.scope(|| this.inner.set(None));
             *this.span = None;
         }
         output

@@ -239,6 +239,10 @@ impl Shared {
         }
         let span = self.start(view, captured, call.url);
         let exchange = Exchange::new(self.side, span, view.method(), self.response.as_ref());
+        if captured.is_some() {
+            // From here on the span's own context is the current one: a layer further in must not go back behind it.
+            request.extensions_mut().remove::<Captured>();
+        }
         self.inject(&exchange.context, call.limit, request);
         Some(exchange)
     }
@@ -246,7 +250,7 @@ impl Shared {
     #[inline]
     fn start(&self, request: RequestView<'_>, captured: Option<&Captured>, url: Option<&str>) -> Span {
         let template = match request.extensions().get::<UrlTemplate>() {
-            Some(template) => Some(template.as_str()),
+            Some(template) => Some(template.as_str()).filter(|template| !template.is_empty()),
             None => self.templates.as_ref().and_then(|templates| templates.find(request.path())),
         };
         let describe = |resend_count| ClientRequest { request, url, template, resend_count };

@@ -110,7 +110,11 @@ fn poll_inner<F: Future>(mut future: Pin<&mut Option<F>>, cx: &mut task::Context
 fn watch<B: Body>(response: &Response<B>, mut exchange: Exchange) -> Option<Watch> {
     let body = response.body();
     if exchange.side == Side::ClientHead {
-        let size = if exchange.measures_body() { content_length(response.headers()) } else { None };
+        let size = match (exchange.measures_body(), exchange.has_no_body()) {
+            (false, _) => None,
+            (true, true) => Some(0),
+            (true, false) => content_length(response.headers()),
+        };
         exchange.complete(size);
         return None;
     }

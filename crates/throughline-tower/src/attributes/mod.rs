@@ -77,7 +77,8 @@ impl RequestOptions {
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     // Few headers are set here: comparing their names is cheaper than hashing this one's.
     let (_, declared) = headers.iter().find(|(name, _)| **name == http::header::CONTENT_LENGTH)?;
-    declared.to_str().ok()?.trim().parse().ok()
+    // Digits and nothing else: `parse` would take a sign, too.
+    declared.to_str().ok()?.trim().parse().ok().filter(|_| !declared.as_bytes().contains(&b'+'))
 }
 
 /// Status code, `error.type` and the span's status.

@@ -112,3 +112,35 @@ pub(crate) fn panics<R>(work: impl FnOnce() -> R) {
     assert_eq!(payload.downcast_ref(), Some(&"scripted panic"), "it is the handler's own panic");
     assert!(Context::current().is_root(), "the context is restored");
 }
+
+/// What the handler of a layer sees of its own context, answering 200.
+#[track_caller]
+pub(crate) fn seen_by_handler<L, R>(layer: &L, request: Request<()>) -> Context
+where
+    L: Layer<LookAround>,
+    L::Service: Service<Request<()>, Response = Response<R>, Error = BodyError>,
+{
+    let seen = LookAround::default();
+    drop(ready(layer.layer(seen.clone()).call(request)).expect("the handler answers"));
+    let context = seen.0.lock().unwrap().take();
+    context.expect("the handler was called")
+}
+
+/// A handler that keeps the context that it is called in.
+#[derive(Clone, Default)]
+pub(crate) struct LookAround(std::sync::Arc<std::sync::Mutex<Option<Context>>>);
+
+impl Service<Request<()>> for LookAround {
+    type Response = Response<ScriptedBody>;
+    type Error = BodyError;
+    type Future = std::future::Ready<Result<Self::Response, BodyError>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> Poll<Result<(), BodyError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        *self.0.lock().unwrap() = Some(Context::current());
+        std::future::ready(Ok(Response::new(ScriptedBody::new())))
+    }
+}

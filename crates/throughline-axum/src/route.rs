@@ -64,7 +64,10 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for Routed<S> {
     #[inline]
     fn call(&mut self, request: Request<B>) -> Self::Future {
         if let Some(route) = request.extensions().get::<MatchedPath>() {
-            set_route(RouteSource::NestedController, route.as_str());
+            let route = route.as_str();
+            // What axum makes of the root of a nested service.
+            let end = route.len() - usize::from(route.ends_with("//"));
+            set_route(RouteSource::NestedController, &route[..end]);
         }
         self.inner.call(request)
     }

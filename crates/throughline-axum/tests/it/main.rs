@@ -4,8 +4,10 @@
 
 mod bodies;
 mod faults;
+mod late_routes;
 mod peers;
 mod routes;
+mod settings;
 mod spans;
 
 use axum::Router;

@@ -9,12 +9,12 @@ use throughline_core::{End, Listener, SemanticKey, SpanContext, SpanEnd, Start};
 use throughline_export::{Batch, ExportError, Exporter};
 use tokio::sync::Notify;
 
-/// Listens to the operations of servers, recorded or not.
-#[derive(Clone, Default)]
+/// Listens to the operations of one side, recorded or not.
+#[derive(Clone)]
 pub(crate) struct Operations(Arc<Accounts>);
 
-#[derive(Default)]
 struct Accounts {
+    side: SemanticKey,
     active: AtomicI64,
     started: AtomicU64,
     ended: AtomicU64,
@@ -53,6 +53,24 @@ pub(crate) struct Exported(Arc<(AtomicU64, AtomicU64)>);
 // === impl Operations ===
 
 impl Operations {
+    pub(crate) fn of(side: SemanticKey) -> Self {
+        let number = AtomicU64::default;
+        Self(Arc::new(Accounts {
+            side,
+            active: AtomicI64::default(),
+            started: number(),
+            ended: number(),
+            sampled: number(),
+            cancelled: number(),
+            failed: number(),
+            panicked: number(),
+            ids_started: number(),
+            ids_ended: number(),
+            ids_sampled: number(),
+            changed: Notify::new(),
+        }))
+    }
+
     pub(crate) fn read(&self) -> Books {
         let Accounts { active, started, ended, sampled, cancelled, failed, panicked, .. } = &*self.0;
         let Accounts { ids_started, ids_ended, ids_sampled, .. } = &*self.0;
@@ -93,7 +111,7 @@ fn id(span: SpanContext) -> u64 {
 
 impl Listener for Operations {
     fn start(&self, start: &Start<'_>) {
-        if start.semantic_key == Some(SemanticKey::HttpServer) {
+        if start.semantic_key == Some(self.0.side) {
             self.0.active.fetch_add(1, Ordering::SeqCst);
             self.0.started.fetch_add(1, Ordering::SeqCst);
             self.0.ids_started.fetch_add(id(start.span_context), Ordering::SeqCst);
@@ -101,7 +119,7 @@ impl Listener for Operations {
     }
 
     fn end(&self, end: &End<'_>) {
-        if end.semantic_key != Some(SemanticKey::HttpServer) {
+        if end.semantic_key != Some(self.0.side) {
             return;
         }
         let count = |number: &AtomicU64, by| number.fetch_add(by, Ordering::SeqCst);

@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
-use throughline_core::{Context, Tracer};
+use throughline_core::{Context, SemanticKey, Tracer};
 use throughline_export::Pipeline;
 use throughline_tower::ActiveRequests;
 use tokio::runtime::{Builder, Runtime};
@@ -35,20 +35,21 @@ fn a_hundred_thousand_requests_a_third_of_them_cancelled() {
         }
     }));
     let runtime = Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build().unwrap();
-    let operations = Operations::default();
+    let [served, asked] = [SemanticKey::HttpServer, SemanticKey::HttpClient].map(Operations::of);
     let (counting, exported) = Counting::new();
     // The exporter's thread shares two cores with everything else: what it must not do here is to fall behind.
     let pipeline = Pipeline::builder(counting).max_queue_size(1 << 16).schedule_delay(Duration::from_millis(20));
     let pipeline = pipeline.build().unwrap();
     let active = ActiveRequests::new();
-    let tracer = Tracer::builder().sink(pipeline.sink()).listener(operations.clone()).listener(active.clone()).build();
+    let tracer = Tracer::builder().sink(pipeline.sink()).listener(served.clone()).listener(asked.clone());
+    let tracer = tracer.listener(active.clone()).build();
 
     let (mut early, started) = (None, Instant::now());
     let mut random = Random::new(seed);
     let server = runtime.block_on(Server::start(&tracer));
     for round in 1..=ROUNDS {
-        runtime.block_on(round_of(&server, &mut random, requests / ROUNDS));
-        let books = operations.read();
+        runtime.block_on(round_of(&server, &tracer, &mut random, requests / ROUNDS));
+        let books = served.read();
         say(&format!(
             "soak, seed {seed:#x}: {} of {requests} requests in {:.1?}, {} kB; {books}",
             requests * round / ROUNDS,
@@ -60,11 +61,13 @@ fn a_hundred_thousand_requests_a_third_of_them_cancelled() {
         }
     }
 
-    runtime.block_on(operations.idle());
-    let books = operations.read();
-    assert_eq!((books.active, books.started), (0, books.ended), "active, started and ended: {books}");
-    assert_eq!(active.server(), 0, "the gauge");
-    assert_eq!(books.ids_started, books.ids_ended, "those that ended are those that started");
+    runtime.block_on(served.idle());
+    let (books, calls) = (served.read(), asked.read());
+    for side in [books, calls] {
+        assert_eq!((side.active, side.started), (0, side.ended), "active, started and ended: {side}");
+        assert_eq!(side.ids_started, side.ids_ended, "those that ended are those that started");
+    }
+    assert_eq!((active.server(), active.client()), (0, 0), "the gauges");
     // Some went before their request was there to be seen.
     assert!(books.started > requests * 9 / 10, "{books}");
     let cut = books.cancelled + books.panicked;
@@ -75,8 +78,10 @@ fn a_hundred_thousand_requests_a_third_of_them_cancelled() {
     pipeline.flush(Duration::from_secs(30)).wait().unwrap();
     let stats = pipeline.stats();
     assert_eq!((stats.dropped(), stats.failed, stats.waiting), (0, 0, 0), "{stats:?}");
-    let exported = exported.read();
-    assert_eq!(exported, (books.sampled, books.ids_sampled), "what ended and was sampled was exported, once");
+    let sampled = (books.sampled + calls.sampled, books.ids_sampled.wrapping_add(calls.ids_sampled));
+    assert_eq!(exported.read(), sampled, "what ended and was sampled was exported, once");
+    // Those of HTTP/2 are made by a traced client.
+    assert!(calls.started > requests * 2 / 5 && calls.cancelled > requests / 20, "{calls}");
     let unsampled = books.ended - books.sampled;
     assert!(unsampled > requests / 20, "some were not sampled: {books}");
 
@@ -91,12 +96,12 @@ fn a_hundred_thousand_requests_a_third_of_them_cancelled() {
 }
 
 /// So many requests, by visitors who each make one at a time.
-async fn round_of(server: &Server, random: &mut Random, requests: u64) {
+async fn round_of(server: &Server, tracer: &Tracer, random: &mut Random, requests: u64) {
     let mut visitors = JoinSet::new();
     for number in 0..VISITORS {
         let wire = if number % 2 == 0 { Wire::Http1 } else { Wire::Http2 };
         let own = requests / VISITORS + u64::from(number < requests % VISITORS);
-        visitors.spawn(Visitor::new(server, wire, number, random.fork()).visits(own));
+        visitors.spawn(Visitor::new(server, tracer, wire, number, random.fork()).visits(own));
     }
     while let Some(visited) = visitors.join_next().await {
         visited.unwrap();

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
+use http_body::Body;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use throughline_core::{SpanContext, SpanId, TraceFlags, TraceId};
+use throughline_core::{Context, SpanContext, SpanId, TraceFlags, TraceId, Tracer};
+use throughline_tower::HttpClientLayer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+use tower::{Service as _, service_fn};
 
 use crate::server::{Arrivals, Server};
 
@@ -27,6 +29,8 @@ pub(crate) enum Wire {
 pub(crate) struct Visitor {
     address: SocketAddr,
     arrivals: Arrivals,
+    /// For HTTP/2; HTTP/1.1 is written by hand.
+    client: HttpClientLayer,
     wire: Wire,
     number: u64,
     random: Random,
@@ -62,8 +66,9 @@ pub(crate) struct Random(u64);
 // === impl Visitor ===
 
 impl Visitor {
-    pub(crate) fn new(server: &Server, wire: Wire, number: u64, random: Random) -> Self {
-        Self { address: server.address, arrivals: server.arrivals.clone(), wire, number, random, connection: None }
+    pub(crate) fn new(server: &Server, tracer: &Tracer, wire: Wire, number: u64, random: Random) -> Self {
+        let (arrivals, client) = (server.arrivals.clone(), HttpClientLayer::new(tracer));
+        Self { address: server.address, arrivals, client, wire, number, random, connection: None }
     }
 
     pub(crate) async fn visits(mut self, count: u64) {
@@ -103,7 +108,8 @@ impl Visitor {
             None => Connection::open(self.address, self.wire, resets).await,
         };
         let arrived = self.arrivals.next(self.number);
-        let (trace, parent) = self.parent();
+        let parent = self.parent();
+        let trace = parent.trace_id().to_string();
         let path = match fate {
             Fate::Read(path, _) | Fate::Fails(path) => path.to_owned(),
             Fate::LeavesBeforeTheHead | Fate::Resets { in_the_body: false } => format!("/never/{}", self.number),
@@ -114,6 +120,7 @@ impl Visitor {
             Connection::Http1(socket) => {
                 let body = if method == Method::POST { ECHO } else { "" };
                 let length = body.len();
+                let parent = String::from_utf8(parent.to_traceparent().to_vec()).unwrap();
                 let head = format!(
                     "{method} {path} HTTP/1.1\r\nhost: soak\r\nte: trailers\r\ntraceparent: {parent}\r\n\
                      x-trace: {trace}\r\ncontent-length: {length}\r\n\r\n{body}"
@@ -142,9 +149,11 @@ impl Visitor {
             Connection::Http2(sender, task) => {
                 let body = if method == Method::POST { Full::from(ECHO) } else { Full::default() };
                 let request = Request::builder().method(method).uri(format!("http://soak{path}"));
-                let request = request.header("te", "trailers").header("traceparent", parent).header("x-trace", trace);
+                let request = request.header("te", "trailers").header("x-trace", trace);
                 sender.ready().await.unwrap();
-                let response = sender.send_request(request.body(body).unwrap());
+                let mut client = self.client.layer(service_fn(|request| sender.send_request(request)));
+                let context = Context::ROOT.with_span_context(parent);
+                let response = context.scope(|| client.call(request.body(body).unwrap()));
                 match fate {
                     Fate::Read(..) => drop(response.await.unwrap().into_body().collect().await.unwrap()),
                     Fate::Fails(_) => assert!(read_all(response).await.is_err()),
@@ -169,13 +178,12 @@ impl Visitor {
         }
     }
 
-    /// The caller's trace; of four, one is not sampled.
-    fn parent(&mut self) -> (String, String) {
-        let flags = if self.random.below(4) == 0 { TraceFlags::default() } else { TraceFlags::SAMPLED };
-        let ids = (u128::from(self.random.next()) << 64 | u128::from(self.random.next()), self.random.next());
-        let trace = TraceId::from_bytes(ids.0.to_be_bytes()).unwrap();
-        let span = SpanContext::new(trace, SpanId::from_bytes(ids.1.to_be_bytes()).unwrap(), flags);
-        (trace.to_string(), String::from_utf8(span.to_traceparent().to_vec()).unwrap())
+    /// The caller's span; of four, one is not sampled.
+    fn parent(&mut self) -> SpanContext {
+        let flags = if self.random.below(4) == 0 { TraceFlags::NONE } else { TraceFlags::SAMPLED };
+        let trace = u128::from(self.random.next()) << 64 | u128::from(self.random.next());
+        let (trace, span) = (TraceId::from_u128(trace), SpanId::from_u64(self.random.next()));
+        SpanContext::new(trace.unwrap(), span.unwrap(), flags)
     }
 }
 
@@ -190,7 +198,10 @@ async fn read(socket: &mut TcpStream, end: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn read_all(response: impl Future<Output = hyper::Result<Response<Incoming>>>) -> hyper::Result<()> {
+async fn read_all<B>(response: impl Future<Output = hyper::Result<Response<B>>>) -> hyper::Result<()>
+where
+    B: Body<Error = hyper::Error>,
+{
     response.await?.into_body().collect().await.map(drop)
 }
 

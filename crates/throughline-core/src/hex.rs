@@ -5,18 +5,42 @@
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 
-/// Reads eight lower-case digits; the second word is zero if and only if all of them were.
-#[inline(always)]
-pub(crate) fn decode8(digits: [u8; 8]) -> (u32, u64) {
-    let text = u64::from_le_bytes(digits);
-    let letter = (text >> 6) & ONES;
-    let nibbles = (text & (ONES * 0x0f)) + letter * 9;
-    // Written back as digits, anything that was not a lower-case digit differs from what came in.
-    let bad = (ascii(nibbles) ^ text) | (nibbles & (ONES * 0xf0));
-    let pairs = ((nibbles << 4) | (nibbles >> 8)) & 0x00ff_00ff_00ff_00ff;
-    let quads = (pairs | (pairs >> 8)) & 0x0000_ffff_0000_ffff;
-    let word = quads | (quads >> 16);
-    ((word as u32).swap_bytes(), bad)
+/// Reads digits, and remembers whether all of them were lower-case digits.
+#[derive(Default)]
+pub(crate) struct Decoder {
+    differs: u64,
+    nibbles: u64,
+}
+
+impl Decoder {
+    /// Reads eight digits.
+    #[inline(always)]
+    pub(crate) fn eight(&mut self, digits: [u8; 8]) -> u32 {
+        let text = u64::from_le_bytes(digits);
+        let letter = (text >> 6) & ONES;
+        let nibbles = (text & (ONES * 0x0f)) + letter * 9;
+        // Written back as digits, anything that was not a lower-case digit differs from what came in.
+        self.differs |= ascii(nibbles) ^ text;
+        self.nibbles |= nibbles;
+        let pairs = ((nibbles << 4) | (nibbles >> 8)) & 0x00ff_00ff_00ff_00ff;
+        let quads = (pairs | (pairs >> 8)) & 0x0000_ffff_0000_ffff;
+        let word = quads | (quads >> 16);
+        (word as u32).swap_bytes()
+    }
+
+    /// Reads sixteen digits of `text` from `at`; the caller has checked the length.
+    #[inline(always)]
+    pub(crate) fn sixteen(&mut self, text: &[u8], at: usize) -> u64 {
+        let high = self.eight(eight(text, at));
+        let low = self.eight(eight(text, at + 8));
+        (u64::from(high) << 32) | u64::from(low)
+    }
+
+    /// Whether all were lower-case digits.
+    #[inline(always)]
+    pub(crate) fn is_sound(&self) -> bool {
+        (self.differs | (self.nibbles & (ONES * 0xf0))) == 0
+    }
 }
 
 /// Writes eight lower-case digits.
@@ -42,14 +66,6 @@ pub(crate) fn eight(text: &[u8], at: usize) -> [u8; 8] {
     digits
 }
 
-/// Reads sixteen lower-case digits from `at`.
-#[inline(always)]
-pub(crate) fn decode16(text: &[u8], at: usize) -> (u64, u64) {
-    let (high, bad_high) = decode8(eight(text, at));
-    let (low, bad_low) = decode8(eight(text, at + 8));
-    ((u64::from(high) << 32) | u64::from(low), bad_high | bad_low)
-}
-
 /// Writes sixteen lower-case digits to `to` from `at`.
 #[inline(always)]
 pub(crate) fn encode16(to: &mut [u8], at: usize, value: u64) {
@@ -66,7 +82,9 @@ mod tests {
         for value in [0, 1, 0x0123_4567, 0x89ab_cdef, u32::MAX, 0xf0f0_0f0f] {
             let digits = encode8(value);
             assert_eq!(digits, *format!("{value:08x}").as_bytes().first_chunk().unwrap());
-            assert_eq!(decode8(digits), (value, 0));
+            let mut decoder = Decoder::default();
+            assert_eq!(decoder.eight(digits), value);
+            assert!(decoder.is_sound());
         }
     }
 
@@ -77,7 +95,9 @@ mod tests {
                 let mut digits = *b"01ab9f77";
                 digits[at] = byte;
                 let wanted = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-                assert_eq!(decode8(digits).1 == 0, wanted, "byte {byte:#x} at {at}");
+                let mut decoder = Decoder::default();
+                let _ = decoder.eight(digits);
+                assert_eq!(decoder.is_sound(), wanted, "byte {byte:#x} at {at}");
             }
         }
     }

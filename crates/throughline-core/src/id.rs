@@ -85,10 +85,10 @@ impl FromStr for TraceId {
         if text.len() != 32 {
             return Err(InvalidId(()));
         }
-        let (high, bad_high) = hex::decode16(text, 0);
-        let (low, bad_low) = hex::decode16(text, 16);
+        let mut decoder = hex::Decoder::default();
+        let (high, low) = (decoder.sixteen(text, 0), decoder.sixteen(text, 16));
         let id = Self::from_u128((u128::from(high) << 64) | u128::from(low));
-        id.filter(|_| bad_high | bad_low == 0).ok_or(InvalidId(()))
+        id.filter(|_| decoder.is_sound()).ok_or(InvalidId(()))
     }
 }
 
@@ -151,8 +151,9 @@ impl FromStr for SpanId {
         if text.len() != 16 {
             return Err(InvalidId(()));
         }
-        let (value, bad) = hex::decode16(text, 0);
-        Self::from_u64(value).filter(|_| bad == 0).ok_or(InvalidId(()))
+        let mut decoder = hex::Decoder::default();
+        let value = decoder.sixteen(text, 0);
+        Self::from_u64(value).filter(|_| decoder.is_sound()).ok_or(InvalidId(()))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::attribute::Attributes;
+use crate::hex::Decoder;
 use crate::{SpanContext, SpanKind, SpanName, TraceId, TraceState};
 
 /// What a parent said about sampling; it may have said it without ids.
@@ -274,8 +275,9 @@ fn random_value(entry: &str) -> Option<u64> {
     let digits: [u8; 14] = value.as_bytes().try_into().ok()?;
     let mut padded = [b'0'; 16];
     padded[2..].copy_from_slice(&digits);
-    let (value, bad) = crate::hex::decode16(&padded, 0);
-    (bad == 0).then_some(value)
+    let mut decoder = Decoder::default();
+    let value = decoder.sixteen(&padded, 0);
+    decoder.is_sound().then_some(value)
 }
 
 /// 2⁵⁶: what the right-most seven bytes of a trace id can hold.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::hex;
+use crate::hex::{self, Decoder};
 use crate::{SpanId, TraceFlags, TraceId};
 
 /// The identity of a span: what a child, a link or a remote service needs to know of it.
@@ -88,33 +88,21 @@ impl SpanContext {
         let Some((head, rest)) = text.split_first_chunk::<LENGTH>() else {
             return Err(InvalidTraceParent(()));
         };
-        let group = |at: usize| hex::decode8(hex::eight(head, at));
-        let (trace_1, bad_1) = group(3);
-        let (trace_2, bad_2) = group(11);
-        let (trace_3, bad_3) = group(19);
-        let (trace_4, bad_4) = group(27);
-        let (span_1, bad_5) = group(36);
-        let (span_2, bad_6) = group(44);
-        let (ends, bad_7) = hex::decode8([b'0', b'0', b'0', b'0', head[0], head[1], head[53], head[54]]);
-        let bad = bad_1 | bad_2 | bad_3 | bad_4 | bad_5 | bad_6 | bad_7;
-        let trace_high = (u64::from(trace_1) << 32) | u64::from(trace_2);
-        let trace_low = (u64::from(trace_3) << 32) | u64::from(trace_4);
-        let span = (u64::from(span_1) << 32) | u64::from(span_2);
-        let dashes = (head[2] ^ b'-') | (head[35] ^ b'-') | (head[52] ^ b'-');
-        let version_fits = match (ends >> 8, rest.first()) {
-            (0, None) => true,
-            (0 | 0xff, _) => false,
-            (_, following) => matches!(following, None | Some(b'-')),
+        let mut decoder = Decoder::default();
+        let trace_high = decoder.sixteen(head, 3);
+        let trace_low = decoder.sixteen(head, 19);
+        let span = decoder.sixteen(head, 36);
+        let dashes = head[2] == b'-' && head[35] == b'-' && head[52] == b'-';
+        let flags = match (head[0], head[1], head[53], head[54]) {
+            (b'0', b'0', b'0', flags @ b'0'..=b'3') if rest.is_empty() => Some(TraceFlags::from_bits(flags)),
+            _ => unusual_flags(head, rest),
         };
-        if (bad | u64::from(dashes)) != 0 || !version_fits {
+        if !dashes || !decoder.is_sound() {
             return Err(InvalidTraceParent(()));
         }
         let trace_id = TraceId::from_u128((u128::from(trace_high) << 64) | u128::from(trace_low));
-        match (trace_id, SpanId::from_u64(span)) {
-            (Some(trace_id), Some(span_id)) => {
-                let flags = TraceFlags::from_bits(ends as u8);
-                Ok(Self { trace_id, span_id, flags, remote: true })
-            }
+        match (trace_id, SpanId::from_u64(span), flags) {
+            (Some(trace_id), Some(span_id), Some(flags)) => Ok(Self { trace_id, span_id, flags, remote: true }),
             _ => Err(InvalidTraceParent(())),
         }
     }
@@ -145,6 +133,19 @@ impl fmt::Display for InvalidTraceParent {
 }
 
 impl std::error::Error for InvalidTraceParent {}
+
+/// The flags, if version and length go together: of another version than 00, or with bits that nobody knows.
+#[cold]
+fn unusual_flags(head: &[u8; LENGTH], rest: &[u8]) -> Option<TraceFlags> {
+    let mut decoder = Decoder::default();
+    let ends = decoder.eight([b'0', b'0', b'0', b'0', head[0], head[1], head[53], head[54]]);
+    let fits = match (ends >> 8, rest.first()) {
+        (0, None) => true,
+        (0 | 0xff, _) => false,
+        (_, following) => matches!(following, None | Some(b'-')),
+    };
+    (fits && decoder.is_sound()).then(|| TraceFlags::from_bits(ends as u8))
+}
 
 /// Without blanks and tabs at either end: HTTP stacks strip them, brokers and files do not.
 #[inline]

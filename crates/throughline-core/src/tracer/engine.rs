@@ -89,30 +89,28 @@ impl Tracer {
     #[inline(never)]
     pub(crate) fn start(&self, parent: Parent<'_>, traits: &Traits, draft: &mut dyn Draft) -> Span {
         let mut node = node::take();
-        loop {
-            let Some(unique) = Arc::get_mut(&mut node) else {
-                node = Arc::new(Node::fresh());
-                continue;
-            };
-            let explicit = Self::descend(unique, parent);
-            if let Some(current) = FOREIGN.get().filter(|_| !explicit) {
-                descend_foreign(unique, current());
-            }
-            self.claim(unique);
-            if unique.state.suppression.is_all() || !self.0.enabled {
-                // No span, but the context goes on as it is.
-                return Span::new(node);
-            }
-            self.identify(unique, traits, draft);
-            if unique.recording {
-                let record = unique.record_mut();
-                self.guarded(|| draft.write(&mut Recording(record)));
-                if self.0.listens {
-                    self.tell_start(unique, traits);
-                }
-            }
+        let Some(unique) = Arc::get_mut(&mut node) else {
+            // Nobody holds a node of the pool; if somebody did, this one would be theirs.
+            return self.start(parent, traits, draft);
+        };
+        let explicit = Self::descend(unique, parent);
+        if let Some(current) = FOREIGN.get().filter(|_| !explicit) {
+            descend_foreign(unique, current());
+        }
+        self.claim(unique);
+        if unique.state.suppression.is_all() || !self.0.enabled {
+            // No span, but the context goes on as it is.
             return Span::new(node);
         }
+        self.identify(unique, traits, draft);
+        if unique.recording {
+            let record = unique.record_mut();
+            self.guarded(|| draft.write(&mut Recording(record)));
+            if self.0.listens {
+                self.tell_start(unique, traits);
+            }
+        }
+        Span::new(node)
     }
 
     /// Fills the node with what it has from its parent; whether that was said by whoever starts the span.

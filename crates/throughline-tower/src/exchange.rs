@@ -27,7 +27,7 @@ pub struct Exchange {
     /// What follows a good answer is a tunnel.
     connect: bool,
     /// A route was looked for in vain.
-    unrouted: bool,
+    pub(crate) unrouted: bool,
     /// Whoever takes up the connection after the answer may keep the span open.
     upgradable: bool,
 }
@@ -92,17 +92,11 @@ impl Exchange {
         }
     }
 
-    #[inline]
-    pub(crate) fn unrouted(mut self, unrouted: bool) -> Self {
-        self.unrouted = unrouted;
-        self
-    }
-
     /// Lets whoever takes up the connection after the answer keep the span open.
-    pub(crate) fn upgradable(mut self) -> Self {
+    #[cold]
+    pub(crate) fn offer_upgrade(&mut self) {
         self.context = UpgradeSlot::offer(&self.context);
         self.upgradable = true;
-        self
     }
 
     /// Nothing to end, and no context that anything further would need.

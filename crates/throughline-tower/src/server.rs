@@ -222,9 +222,12 @@ impl Shared {
         };
         let described = ServerRequest::new(request, &scan, link, self.instrumenter.operation());
         let span = self.instrumenter.start_remote(&parent, &described);
-        let exchange = Exchange::new(Side::Server, span, request.method(), self.response.as_ref());
-        let exchange = exchange.unrouted(described.is_unrouted());
-        Some(if self.upgrades && asks_for_upgrade(&request) { exchange.upgradable() } else { exchange })
+        let mut exchange = Exchange::new(Side::Server, span, request.method(), self.response.as_ref());
+        exchange.unrouted = described.is_unrouted();
+        if self.upgrades && asks_for_upgrade(&request) {
+            exchange.offer_upgrade();
+        }
+        Some(exchange)
     }
 
     /// No span; what came over the wire is propagated all the same, unless an outer layer has seen to it.

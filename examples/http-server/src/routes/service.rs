@@ -24,7 +24,7 @@ async fn spawn(State(shared): State<Shared>) -> &'static str {
 /// The request itself is one of the active ones.
 async fn stats(State(shared): State<Shared>) -> Json<Value> {
     let stats = shared.telemetry.stats();
-    let (tracer, pipeline) = (stats.tracer, stats.pipeline);
+    let (tracer, pipeline, metrics) = (stats.tracer, stats.pipeline, stats.metrics);
     Json(json!({
         "active": shared.active.server(),
         "malformed_parents": tracer.malformed_parents,
@@ -33,6 +33,7 @@ async fn stats(State(shared): State<Shared>) -> Json<Value> {
         "abandoned": tracer.abandoned,
         "hook_panics": tracer.hook_panics,
         "baggage_withheld": tracer.baggage_withheld,
+        "forced_sampling_limited": tracer.forced_sampling_limited,
         "waiting": pipeline.waiting,
         "exported": pipeline.exported,
         "failed": pipeline.failed,
@@ -45,6 +46,10 @@ async fn stats(State(shared): State<Shared>) -> Json<Value> {
         "dropped_exporter_gone": pipeline.dropped_exporter_gone,
         "exports": pipeline.exports,
         "exporter_panics": pipeline.exporter_panics,
+        "metrics_collections": metrics.collections,
+        "metrics_exported": metrics.exported,
+        "metrics_failed": metrics.failed,
+        "metrics_panics": metrics.panics,
     }))
 }
 

@@ -1,14 +1,17 @@
 //! The program: arguments, environment, signals.
 
 use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+use http::Uri;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::LIMIT;
-use crate::client::{Version, read_until};
+use crate::client::{Version, contains, read_until};
 
 #[tokio::test]
 async fn help_is_printed() {
@@ -89,6 +92,40 @@ async fn requests_without_an_end_are_cut_short_and_their_spans_flushed() {
     assert!(String::from_utf8(output.stdout).unwrap().contains("GET /stream "));
 }
 
+/// What is left when the variables were read: spans and metrics go to one collector, at the latest when the server stops.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_collector_gets_spans_and_metrics() {
+    let (collector, exported) = collector().await;
+    let mut program = program(&["--port", "0"]);
+    program.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector).env("OTEL_SERVICE_NAME", "black-box");
+    program.env("OTEL_BSP_SCHEDULE_DELAY", "3600000").env("OTEL_METRIC_EXPORT_INTERVAL", "3600000");
+    let mut running = program.spawn().unwrap();
+    let address = address(&mut running).await;
+    assert_eq!(Version::H2c.get(address, &format!("/call?url=http://{address}/status/418")).await.unwrap().status, 418);
+    let output = stop(running, "TERM").await;
+    assert!(output.status.code() == Some(0) && output.stderr.is_empty(), "{output:?}");
+
+    let exported = std::mem::take(&mut *exported.lock().unwrap());
+    for (path, wanted) in [
+        ("/v1/traces", &["black-box", "GET /call", "GET /status/{code}", "url.full"][..]),
+        (
+            "/v1/metrics",
+            &[
+                "black-box",
+                "http.server.request.duration",
+                "http.server.active_requests",
+                "http.client.request.duration",
+            ],
+        ),
+    ] {
+        let bodies: Vec<u8> = exported.iter().filter(|(to, _)| to == path).flat_map(|(_, body)| body.clone()).collect();
+        for text in wanted {
+            assert!(contains(&bodies, text), "{path} without {text}: {:?}", String::from_utf8_lossy(&bodies));
+        }
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_collector_that_is_not_there_costs_one_line() {
@@ -111,6 +148,21 @@ fn program(args: &[&str]) -> Command {
     }
     command.env("NO_COLOR", "1");
     command
+}
+
+type Exported = Arc<Mutex<Vec<(String, Bytes)>>>;
+
+/// Takes everything, and remembers path and body.
+async fn collector() -> (String, Exported) {
+    let exported = Exported::default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let memory = Arc::clone(&exported);
+    let app = axum::Router::new().fallback(async move |uri: Uri, body: Bytes| {
+        memory.lock().unwrap().push((uri.path().to_owned(), body));
+    });
+    tokio::spawn(axum::serve(listener, app).into_future());
+    (format!("http://{address}"), exported)
 }
 
 async fn run(args: &[&str]) -> Output {

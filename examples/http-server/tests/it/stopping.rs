@@ -28,6 +28,8 @@ async fn requests_and_tasks_end_and_idle_connections_close() {
     timeout(LIMIT, &mut server.running).await.expect("it stops").unwrap();
     assert!(TcpStream::connect(server.address).await.is_err(), "nobody listens");
 
+    // All are there by now: nobody has to wait for them.
+    assert_eq!(server.spans.len(), 4);
     let spans = server.spans(4).await;
     assert!(spans.iter().all(|span| span.end == SpanEnd::Completed), "{spans:?}");
     assert!(spans.iter().any(|span| span.name == "background work"), "{spans:?}");

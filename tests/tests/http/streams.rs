@@ -16,15 +16,18 @@ use http::Method;
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
 use throughline_axum::HttpServerLayer;
 use throughline_core::{SpanData, SpanEnd, Status};
-use throughline_testing::{Gate, MemorySink, tracer};
-use throughline_tower::UpgradeSpan;
+use throughline_testing::{Gate, MemorySink, tracer, tracer_with};
+use throughline_tower::{ActiveRequests, EndAt, HttpClientLayer, UpgradeSpan};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast;
+use tower::ServiceExt as _;
 
-use crate::rig::{Connection, HOUSES, House, Server, WIRES, serve};
+use crate::clients::{ask, pooled};
+use crate::rig::{Connection, HOUSES, House, Server, WIRES, Wire, serve};
 use crate::routes::LONG;
 
 #[track_caller]
@@ -216,14 +219,16 @@ async fn a_web_socket_s_span_ends_at_101_and_the_socket_goes_on() {
 
 #[tokio::test]
 async fn a_web_socket_s_span_stays_open_if_asked_to() {
-    let (tracer, spans) = tracer();
+    let active = ActiveRequests::new();
+    let (tracer, spans) = tracer_with(|tracer| tracer.listener(active.clone()));
     let address = serve(sockets(HttpServerLayer::new(&tracer).upgrades())).await;
     let mut talker = Talker::open(address).await;
     talker.say("hello").await;
-    assert!(spans.is_empty(), "it goes on");
+    assert_eq!((spans.len(), active.server()), (0, 1), "it goes on");
     talker.close().await;
     let span = one(&spans).await;
     assert_completed(&span, "closed");
+    assert_eq!(active.server(), 0);
     assert_eq!(span.attribute("http.response.status_code"), Some(&101.into()));
     let events: Vec<_> = span.events.iter().map(|event| &*event.name).collect();
     assert_eq!(events, ["http.response.first_byte"], "where it would have ended");
@@ -232,6 +237,35 @@ async fn a_web_socket_s_span_stays_open_if_asked_to() {
     talker.say("hello").await;
     drop(talker);
     assert_completed(&one(&spans).await, "the handler saw the end of the connection, and came to its own");
+}
+
+/// The connection that a client's upgrade is about comes through our layer with the response.
+#[tokio::test]
+async fn a_client_s_span_ends_at_101_and_its_connection_goes_on() {
+    let (tracer, spans) = tracer();
+    let address = serve(sockets(HttpServerLayer::new(&throughline_core::Tracer::builder().build()))).await;
+    for end in [EndAt::Head, EndAt::Body] {
+        let client = HttpClientLayer::new(&tracer).end_at(end).layer(pooled(Wire::Http1));
+        let mut request = ask(Method::GET, address, "/ws");
+        for (name, value) in [
+            ("connection", "upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ] {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        let response = client.oneshot(request).await.unwrap();
+        let span = one(&spans).await;
+        assert_completed(&span, "at 101");
+        assert_eq!(span.attribute("http.response.status_code"), Some(&101.into()), "{end:?}");
+        let mut tunnel = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+        tunnel.write_all(&[0x81, 0x82, 0, 0, 0, 0, b'h', b'i']).await.unwrap();
+        let mut heard = [0; 4];
+        tunnel.read_exact(&mut heard).await.unwrap();
+        assert_eq!(heard, [0x81, 2, b'h', b'i'], "{end:?}");
+    }
+    assert!(spans.is_empty());
 }
 
 /// More than sockets and windows hold.

@@ -1,7 +1,5 @@
 //! The program as a user runs it: it ends by itself, and draws what its README shows.
 
-#![expect(clippy::unwrap_used, reason = "a helper of tests may unwrap as tests do")]
-
 use std::process::{Command, Stdio};
 
 #[test]

@@ -1,5 +1,6 @@
 //! Clients: hyper-util's pooled one, one connection of hyper's own, and reqwest's.
 
+use std::future::{Ready, ready};
 use std::task::{self, Poll};
 
 use bytes::Bytes;
@@ -11,9 +12,45 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use throughline_testing::BoxError;
 use throughline_testing::conformance::http::{Call, ClientSuite, Read, SKIPPED, Wire};
-use throughline_tower::{EndAt, HttpClientLayer};
+use throughline_tower::{EndAt, HttpClientLayer, ResendLayer};
 use tokio::net::TcpStream;
+use tower::retry::Policy;
 use tower::{Service, ServiceBuilder, ServiceExt as _};
+
+/// Sends it so often, whatever comes back.
+#[derive(Clone)]
+struct Times(u32);
+
+impl<Res, E> Policy<Request<Full<Bytes>>, Res, E> for Times {
+    type Future = Ready<()>;
+
+    fn retry(&mut self, _: &mut Request<Full<Bytes>>, _: &mut Result<Res, E>) -> Option<Ready<()>> {
+        self.0 -= 1;
+        (self.0 > 0).then(|| ready(()))
+    }
+
+    fn clone_request(&mut self, request: &Request<Full<Bytes>>) -> Option<Request<Full<Bytes>>> {
+        Some(request.clone())
+    }
+}
+
+impl<Res, E> Policy<reqwest::Request, Res, E> for Times {
+    type Future = Ready<()>;
+
+    fn retry(&mut self, _: &mut reqwest::Request, _: &mut Result<Res, E>) -> Option<Ready<()>> {
+        self.0 -= 1;
+        (self.0 > 0).then(|| ready(()))
+    }
+
+    fn clone_request(&mut self, request: &reqwest::Request) -> Option<reqwest::Request> {
+        request.try_clone()
+    }
+}
+
+fn layer(call: &Call) -> HttpClientLayer {
+    let layer = HttpClientLayer::new(&call.tracer).skip(|request| request.path() == SKIPPED);
+    if call.end_at_body { layer.end_at(EndAt::Body) } else { layer }
+}
 
 /// Sends the call through our layer, as many of it as the case wants, around this client.
 async fn send<S, E>(call: Call, client: S) -> Result<Response<Bytes>, BoxError>
@@ -21,8 +58,7 @@ where
     S: Service<Request<Full<Bytes>>, Response = Response<Incoming>, Error = E>,
     E: Into<BoxError> + 'static,
 {
-    let layer = HttpClientLayer::new(&call.tracer).skip(|request| request.path() == SKIPPED);
-    let layer = if call.end_at_body { layer.end_at(EndAt::Body) } else { layer };
+    let layer = layer(&call);
     let request = call.request.map(Full::new);
     match call.layers {
         1 => read(layer.layer(client).oneshot(request).await.map_err(Into::into)?, call.read).await,
@@ -49,7 +85,12 @@ where
 async fn hyper_util() {
     let report = ClientSuite::new().run(async |call| {
         let client = Client::builder(TokioExecutor::new()).http2_only(call.wire == Wire::Http2).build_http();
-        send(call, client).await
+        if call.attempts == 1 {
+            return send(call, client).await;
+        }
+        let attempts = ServiceBuilder::new().layer(ResendLayer::new()).retry(Times(call.attempts));
+        let response = attempts.layer(layer(&call)).service(client).oneshot(call.request.map(Full::new)).await?;
+        read(response, call.read).await
     });
     report.await.assert_conforms();
 }
@@ -82,7 +123,7 @@ impl Service<Request<Full<Bytes>>> for Sender {
 
 #[tokio::test]
 async fn hyper_send_request() {
-    let report = ClientSuite::new().connected().origin_form().run(async |mut call| {
+    let report = ClientSuite::new().connected().origin_form().without_resends().run(async |mut call| {
         let authority = call.request.uri().authority().unwrap().clone();
         let stream = TokioIo::new(TcpStream::connect(authority.as_str()).await?);
         let sender = match call.wire {
@@ -113,11 +154,11 @@ async fn reqwest() {
             Wire::Http2 => reqwest::Client::builder().http2_prior_knowledge(),
         };
         let client = client.no_proxy().build()?;
-        let layer = HttpClientLayer::new(&call.tracer).skip(|request| request.path() == SKIPPED);
-        let layer = throughline_reqwest::HttpClientLayer::from(layer);
+        let layer = throughline_reqwest::HttpClientLayer::from(layer(&call));
         let request = reqwest::Request::try_from(call.request)?;
+        let attempts = ServiceBuilder::new().layer(ResendLayer::new()).retry(Times(call.attempts));
         let response = match call.layers {
-            1 => layer.layer(client).oneshot(request).await?,
+            1 => attempts.service(layer.layer(client)).oneshot(request).await?,
             _ => layer.layer(layer.layer(client)).oneshot(request).await?,
         };
         read(response.into(), call.read).await

@@ -28,6 +28,7 @@ pub struct ClientSuite {
     body_end: bool,
     connects: bool,
     absolute: bool,
+    resends: bool,
 }
 
 /// A request that a client under test is to send, and how.
@@ -49,6 +50,9 @@ pub struct Call {
     pub end_at_body: bool,
     /// How many of the adapter's layers are to be around each other: two where one must keep quiet inside the other.
     pub layers: usize,
+    /// How often to send it, whatever the answers: as a retry does whose attempts the adapter counts. The last answer is
+    /// the call's.
+    pub attempts: u32,
 }
 
 /// What a [`Call`] wants to be read of the response.
@@ -68,6 +72,7 @@ struct Rig<'a> {
     tally: Tally,
     layers: usize,
     end_at_body: bool,
+    attempts: u32,
     send: &'a dyn Fn(Call) -> Sending<'a>,
     checks: Checks,
 }
@@ -77,6 +82,7 @@ struct Case {
     sampled: bool,
     layers: usize,
     end_at_body: bool,
+    attempts: u32,
     needs: Option<Need>,
     run: for<'r, 'a> fn(&'r mut Rig<'a>) -> Running<'r>,
 }
@@ -96,9 +102,10 @@ type Running<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + 'a>>;
 // === impl ClientSuite ===
 
 impl ClientSuite {
-    /// For a client that speaks HTTP/1.1 and HTTP/2, opens its own connections, and can end spans at the body's end.
+    /// For a client that speaks HTTP/1.1 and HTTP/2, opens its own connections, can end spans at the body's end, and
+    /// counts its attempts.
     pub fn new() -> Self {
-        Self { wires: Wire::ALL.to_vec(), body_end: true, connects: true, absolute: true }
+        Self { wires: Wire::ALL.to_vec(), body_end: true, connects: true, absolute: true, resends: true }
     }
 
     /// It speaks HTTP/1.1 only.
@@ -125,6 +132,12 @@ impl ClientSuite {
         self
     }
 
+    /// It cannot be called more than once: [`Call::attempts`] is always 1.
+    pub fn without_resends(mut self) -> Self {
+        self.resends = false;
+        self
+    }
+
     /// Runs all cases.
     ///
     /// The closure sends a [`Call`] through the adapter and gives the response, whose body is empty unless all was to be
@@ -148,6 +161,7 @@ impl ClientSuite {
         match case {
             _ if !self.wires.contains(&wire) => Some("the client does not speak it"),
             Case { end_at_body: true, .. } if !self.body_end => Some("the client's spans end at the head"),
+            Case { attempts: 2.., .. } if !self.resends => Some("the client is called once"),
             Case { needs: Some(Need::Connects), .. } if !self.connects => Some("the client is given its connections"),
             Case { needs: Some(Need::Absolute), .. } if !self.absolute => Some("the layer sees no absolute target"),
             _ => None,
@@ -158,8 +172,9 @@ impl ClientSuite {
         let (spans, tally) = (MemorySink::new(), Tally::new(SpanKind::Client));
         let tracer = Tracer::builder().sink(spans.clone()).listener(tally.clone());
         let tracer = if case.sampled { tracer.build() } else { tracer.sampler(AlwaysOff).build() };
-        let Case { layers, end_at_body, .. } = *case;
-        let mut rig = Rig { wire, tracer, spans, tally, layers, end_at_body, send, checks: Checks::default() };
+        let Case { layers, end_at_body, attempts, .. } = *case;
+        let mut rig =
+            Rig { wire, tracer, spans, tally, layers, end_at_body, attempts, send, checks: Checks::default() };
         if let Err(why) = (case.run)(&mut rig).await {
             rig.checks.fail(why);
         }
@@ -178,7 +193,7 @@ impl Default for ClientSuite {
 
 impl Case {
     const fn new(name: &'static str, run: for<'r, 'a> fn(&'r mut Rig<'a>) -> Running<'r>) -> Self {
-        Self { name, sampled: true, layers: 1, end_at_body: false, needs: None, run }
+        Self { name, sampled: true, layers: 1, end_at_body: false, attempts: 1, needs: None, run }
     }
 
     const fn unsampled(self) -> Self {
@@ -191,6 +206,10 @@ impl Case {
 
     const fn end_at_body(self) -> Self {
         Self { end_at_body: true, ..self }
+    }
+
+    const fn attempts(self, attempts: u32) -> Self {
+        Self { attempts, ..self }
     }
 
     const fn needs(self, need: Need) -> Self {
@@ -216,8 +235,8 @@ impl<'a> Rig<'a> {
         request: Request<Bytes>,
         read: Read,
     ) -> impl Future<Output = Result<Response<Bytes>, BoxError>> + use<'a> {
-        let Self { wire, layers, end_at_body, send, .. } = *self;
-        let call = Call { tracer: self.tracer.clone(), wire, request, read, end_at_body, layers };
+        let Self { wire, layers, end_at_body, attempts, send, .. } = *self;
+        let call = Call { tracer: self.tracer.clone(), wire, request, read, end_at_body, layers, attempts };
         // The client is made and called in the context, too.
         let sending = async move { send(call).await };
         sending.with_context(context.clone())

@@ -3,7 +3,7 @@
 use throughline_core::{Baggage, Context, SpanContext, SpanEnd, SpanKind, TraceState};
 
 use crate::conformance::http::backend::{Backend, Play, Seen};
-use crate::conformance::http::{PARENT, SKIPPED, UNSAMPLED};
+use crate::conformance::http::{DEADLINE, PARENT, SKIPPED, UNSAMPLED};
 
 use super::{Case, Read, Rig, get};
 
@@ -16,6 +16,7 @@ pub(super) const CASES: &[Case] = &[
     Case::new("a skipped request has no span and its context", |rig| Box::pin(skipped(rig))),
     Case::new("where instrumentation is suppressed nothing is done", |rig| Box::pin(suppressed(rig))),
     Case::new("a layer inside another keeps quiet", |rig| Box::pin(nested(rig))).layers(2),
+    Case::new("each attempt is a span of its own, and numbered", |rig| Box::pin(resent(rig))).attempts(3),
     Case::new("calls at the same time have ids of their own", |rig| Box::pin(concurrent(rig))),
 ];
 
@@ -160,4 +161,32 @@ async fn concurrent(rig: &mut Rig<'_>) -> Result<(), String> {
     rig.checks.holds(one.trace_id() != third.trace_id(), || "the third call is in their trace".to_owned());
     rig.checks.holds(one.span_id() != other.span_id(), || "two calls have one id".to_owned());
     Ok(())
+}
+
+async fn resent(rig: &mut Rig<'_>) -> Result<(), String> {
+    let work = rig.tracer.span("work").start();
+    for (context, traces) in [(work.context(), 1), (Context::ROOT, 3)] {
+        let mut backend = rig.backend(Play::Answer(503)).await?;
+        rig.send(&context, get(&uri(&backend)), Read::All).await.map_err(|error| error.to_string())?;
+        rig.spans.wait_for(3, DEADLINE).await.map_err(|error| error.to_string())?;
+        let ended = rig.spans.take();
+        for (number, span) in ended.iter().enumerate() {
+            let seen = backend.request().await?;
+            rig.checks.equal(
+                format_args!("attempt {number}: the id on the wire"),
+                text(traceparent(&seen)?),
+                text(span.span_context),
+            );
+            let count = (number > 0).then(|| number.to_string());
+            rig.text(span, &format!("attempt {number}"), "http.request.resend_count", count.as_deref());
+            let parent = context.span_context().map(|span| span.span_id());
+            rig.checks.equal(format_args!("attempt {number}: the parent"), span.parent_span_id, parent);
+        }
+        let mut ids: Vec<_> = ended.iter().map(|span| span.span_context.trace_id().to_string()).collect();
+        ids.sort();
+        ids.dedup();
+        rig.checks.equal("the number of traces", ids.len(), traces);
+    }
+    work.end(SpanEnd::Completed);
+    rig.one().await.map(drop)
 }

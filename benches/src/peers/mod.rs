@@ -6,6 +6,7 @@ mod noop_layer;
 mod otel;
 mod otel_hand;
 mod ours;
+mod ours_metrics;
 mod remote;
 mod task_local;
 mod tower_http;
@@ -23,6 +24,7 @@ pub fn all() -> Vec<&'static dyn Peer> {
         &task_local::TaskLocal,
         &ours::Ours,
         &ours::OursPlain,
+        &ours_metrics::OursMetrics,
         &ours::OursText,
         &ours::OursHand,
         &fastrace::FastraceTower,

@@ -27,7 +27,7 @@ pub(super) struct OursText;
 pub(super) struct OursHand;
 
 /// Looks at every attribute, as one that encodes would, and drops the span.
-struct Looking;
+pub(super) struct Looking;
 
 // === impl Ours ===
 
@@ -54,7 +54,7 @@ impl Peer for Ours {
     }
 
     fn exported(&self) -> u64 {
-        EXPORTED.load(Ordering::Relaxed)
+        exported()
     }
 
     fn expected(&self, workload: Workload, iterations: u64) -> u64 {
@@ -101,6 +101,10 @@ impl Peer for Ours {
         };
         Box::pin(parent.with_context(UNSAMPLED.clone()))
     }
+}
+
+pub(super) fn exported() -> u64 {
+    EXPORTED.load(Ordering::Relaxed)
 }
 
 fn tracer() -> &'static Tracer {

@@ -115,16 +115,21 @@ impl Composite {
         if self.w3c {
             TraceContext.read(carrier, &mut found);
             W3cBaggage.read(carrier, &mut found);
-            return found;
+        } else {
+            self.read_formats(carrier, &mut found);
         }
+        found
+    }
+
+    #[inline(never)]
+    fn read_formats<'a>(&self, carrier: impl Fields<'a> + Copy, found: &mut Extracted<'a>) {
         for format in &self.formats {
             match format {
-                Format::TraceContext => TraceContext.read(carrier, &mut found),
-                Format::Baggage => W3cBaggage.read(carrier, &mut found),
+                Format::TraceContext => TraceContext.read(carrier, found),
+                Format::Baggage => W3cBaggage.read(carrier, found),
                 Format::Custom(propagator) => found.merge(extract_guarded(&**propagator, carrier.carrier())),
             }
         }
-        found
     }
 
     /// As [`Propagator::inject`], without indirection if the carrier's type is known.

@@ -130,6 +130,13 @@ impl<'a> Extracted<'a> {
         }
     }
 
+    /// There was too much of it.
+    #[cold]
+    pub(super) fn lose_tracestate(&mut self) {
+        self.tracestate = Cow::Borrowed(&[]);
+        self.malformed = true;
+    }
+
     /// What a later propagator found replaces what an earlier one did; one that found nothing changes nothing.
     pub(crate) fn merge(&mut self, later: Self) {
         if later.span_context.is_some() || later.sampling != SamplingState::Defer {

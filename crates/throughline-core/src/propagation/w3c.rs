@@ -26,7 +26,7 @@ impl TraceContext {
     #[inline(always)]
     #[expect(clippy::needless_pass_by_value, reason = "a reference or two, and inlined")]
     pub(super) fn read<'a>(self, carrier: impl Fields<'a>, found: &mut Extracted<'a>) {
-        let parent = match carrier.field(&TRACEPARENT) {
+        let parent = match carrier.traceparent() {
             FieldValue::Absent => return,
             // §3.2: one header; of two, neither can be believed.
             FieldValue::Many => None,
@@ -38,9 +38,15 @@ impl TraceContext {
         };
         found.span_context = Some(parent);
         found.sampling = SamplingState::of_flag(parent.is_sampled());
-        let tracestate = lines(&carrier, &TRACESTATE, MAX_TRACESTATE);
-        found.malformed |= tracestate.is_none();
-        found.tracestate = tracestate.unwrap_or_default();
+        match carrier.tracestate() {
+            FieldValue::Absent => found.tracestate = Cow::Borrowed(&[]),
+            FieldValue::One(text) if text.len() <= MAX_TRACESTATE => found.tracestate = Cow::Borrowed(text),
+            FieldValue::One(_) => found.lose_tracestate(),
+            FieldValue::Many => match joined(carrier.carrier(), &TRACESTATE, MAX_TRACESTATE) {
+                (text, true) => found.tracestate = text,
+                (_, false) => found.lose_tracestate(),
+            },
+        }
     }
 
     #[inline]
@@ -83,7 +89,7 @@ impl W3cBaggage {
     #[inline(always)]
     #[expect(clippy::needless_pass_by_value, reason = "a reference or two, and inlined")]
     pub(super) fn read<'a>(self, carrier: impl Fields<'a>, found: &mut Extracted<'a>) {
-        let baggage = match carrier.field(&BAGGAGE) {
+        let baggage = match carrier.baggage() {
             FieldValue::Absent => return,
             FieldValue::One(text) => Cow::Borrowed(shortened(trim_list(text), Baggage::MAX_LENGTH)),
             // The limits hold for all lines together.
@@ -158,20 +164,6 @@ pub(super) fn inject_headers(context: &Context, allow: Allow, headers: &mut Head
     }
     if let Some(value) = baggage {
         put(headers, &BAGGAGE, value);
-    }
-}
-
-/// All lines of a field as one, unless there is too much of it.
-#[inline]
-fn lines<'a>(carrier: &impl Fields<'a>, field: &Field, most: usize) -> Option<Cow<'a, [u8]>> {
-    match carrier.field(field) {
-        FieldValue::Absent => Some(Cow::Borrowed(&[])),
-        FieldValue::One(text) if text.len() <= most => Some(Cow::Borrowed(text)),
-        FieldValue::One(_) => None,
-        FieldValue::Many => match joined(carrier.carrier(), field, most) {
-            (text, true) => Some(text),
-            (_, false) => None,
-        },
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Extractor, Field, FieldValue, Fields, Injector, Known};
+use super::{Extractor, Field, FieldValue, Fields, Injector};
 use crate::TraceState;
 
 impl Extractor for HeaderMap {
@@ -136,13 +136,18 @@ impl fmt::Debug for HeaderScan<'_> {
 
 impl<'a> Fields<'a> for &HeaderScan<'a> {
     #[inline(always)]
-    fn field(&self, field: &Field) -> FieldValue<'a> {
-        match field.known {
-            Some(Known::TraceParent) => self.traceparent,
-            Some(Known::TraceState) => self.tracestate,
-            Some(Known::Baggage) => self.baggage,
-            None => Extractor::get(self.headers, field),
-        }
+    fn traceparent(&self) -> FieldValue<'a> {
+        self.traceparent
+    }
+
+    #[inline(always)]
+    fn tracestate(&self) -> FieldValue<'a> {
+        self.tracestate
+    }
+
+    #[inline(always)]
+    fn baggage(&self) -> FieldValue<'a> {
+        self.baggage
     }
 
     fn carrier(&self) -> &'a dyn Extractor {

@@ -28,17 +28,7 @@ use crate::TraceState;
 pub struct Field {
     name: &'static str,
     #[cfg(feature = "http")]
-    known: Option<Known>,
-    #[cfg(feature = "http")]
     header: HeaderName,
-}
-
-/// The fields that [`HeaderScan`] looks for, told apart without comparing names.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Known {
-    TraceParent,
-    TraceState,
-    Baggage,
 }
 
 /// What a carrier has under a [`Field`].
@@ -66,30 +56,42 @@ pub trait Extractor {
 
 /// A carrier as the built-in formats read it: what they find lives as long as the carrier, not as the view of it.
 pub(crate) trait Fields<'a> {
-    fn field(&self, field: &Field) -> FieldValue<'a>;
+    fn traceparent(&self) -> FieldValue<'a>;
+    fn tracestate(&self) -> FieldValue<'a>;
+    fn baggage(&self) -> FieldValue<'a>;
     /// The carrier itself, for formats that take any.
     fn carrier(&self) -> &'a dyn Extractor;
 }
 
-impl<'a, E: Extractor> Fields<'a> for &'a E {
-    #[inline(always)]
-    fn field(&self, field: &Field) -> FieldValue<'a> {
-        (**self).get(field)
-    }
+macro_rules! fields {
+    () => {
+        #[inline(always)]
+        fn traceparent(&self) -> FieldValue<'a> {
+            (**self).get(&TRACEPARENT)
+        }
 
-    fn carrier(&self) -> &'a dyn Extractor {
-        *self
-    }
+        #[inline(always)]
+        fn tracestate(&self) -> FieldValue<'a> {
+            (**self).get(&TRACESTATE)
+        }
+
+        #[inline(always)]
+        fn baggage(&self) -> FieldValue<'a> {
+            (**self).get(&BAGGAGE)
+        }
+
+        fn carrier(&self) -> &'a dyn Extractor {
+            *self
+        }
+    };
+}
+
+impl<'a, E: Extractor> Fields<'a> for &'a E {
+    fields!();
 }
 
 impl<'a> Fields<'a> for &'a dyn Extractor {
-    fn field(&self, field: &Field) -> FieldValue<'a> {
-        (**self).get(field)
-    }
-
-    fn carrier(&self) -> &'a dyn Extractor {
-        *self
-    }
+    fields!();
 }
 
 /// A carrier that can be written to.
@@ -107,11 +109,11 @@ pub trait Injector {
 }
 
 /// W3C `traceparent`.
-pub static TRACEPARENT: Field = Field::known("traceparent", Known::TraceParent);
+pub static TRACEPARENT: Field = Field::new("traceparent");
 /// W3C `tracestate`.
-pub static TRACESTATE: Field = Field::known("tracestate", Known::TraceState);
+pub static TRACESTATE: Field = Field::new("tracestate");
 /// W3C `baggage`.
-pub static BAGGAGE: Field = Field::known("baggage", Known::Baggage);
+pub static BAGGAGE: Field = Field::new("baggage");
 
 // === impl Field ===
 
@@ -126,20 +128,8 @@ impl Field {
         Self {
             name,
             #[cfg(feature = "http")]
-            known: None,
-            #[cfg(feature = "http")]
             header: HeaderName::from_static(name),
         }
-    }
-
-    #[cfg(feature = "http")]
-    const fn known(name: &'static str, known: Known) -> Self {
-        Self { name, known: Some(known), header: HeaderName::from_static(name) }
-    }
-
-    #[cfg(not(feature = "http"))]
-    const fn known(name: &'static str, _: Known) -> Self {
-        Self::new(name)
     }
 
     /// The name.

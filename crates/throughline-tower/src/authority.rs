@@ -51,10 +51,17 @@ fn split_unusual(authority: &[u8]) -> (&[u8], Option<u16>) {
     }
     let mut parts = host_port.splitn(2, |byte| *byte == b':');
     match (parts.next(), parts.next()) {
-        (Some(host), Some(port)) if !port.contains(&b':') => (host, number(port)),
-        // More than one colon without brackets is an address, all of it.
+        (Some(_), Some(port)) if port.contains(&b':') && is_bare_ipv6(host_port) => (host_port, None),
+        // Whatever the rest is: the host that clients connect to ends at the first colon.
+        (Some(host), Some(port)) => (host, number(port)),
         _ => (host_port, None),
     }
+}
+
+/// Without brackets, perhaps with a zone.
+fn is_bare_ipv6(text: &[u8]) -> bool {
+    let mut address = text.iter().take_while(|byte| **byte != b'%');
+    address.all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
 }
 
 fn number(port: &[u8]) -> Option<u16> {
@@ -116,6 +123,12 @@ mod tests {
             ("[2001:db8::17]:abc", "2001:db8::17", None),
             ("::1", "::1", None),
             ("2001:db8::17", "2001:db8::17", None),
+            ("::ffff:192.0.2.1", "::ffff:192.0.2.1", None),
+            ("fe80::1%eth0", "fe80::1%eth0", None),
+            ("evil.example:[::1].ex.com", "evil.example", None),
+            ("evil.example:80:[::1]81.ex.com:82", "evil.example", None),
+            ("[::1].ex.com", "::1", None),
+            ("[::1].ex.com:80", "::1", None),
             ("user:secret@ex.com:81", "ex.com", Some(81)),
             ("user:secret@ex.com", "ex.com", None),
             ("", "", None),

@@ -12,8 +12,8 @@ pin_project! {
     /// Response body of [`HttpServer`](crate::HttpServer) and [`HttpClient`](crate::HttpClient).
     ///
     /// It is the inner body in everything but that the request's context is current when it is polled or dropped, and
-    /// that it ends the request's span: at its end, at trailers, at an error, when the declared length was handed
-    /// on, or as cancelled when it is dropped before that. An inner body that says it has ended is dropped at once.
+    /// that it ends the request's span: at its end (as failed if that comes before the declared length), at trailers, at an error,
+    /// when the declared length was handed on, or as cancelled when it is dropped before that. An inner body that says it has ended is dropped at once.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
@@ -98,6 +98,8 @@ impl<B: Body> ResponseBody<B> {
             }
             match &frame {
                 Some(Err(error)) => exchange.fail(error, Some(*sent)),
+                // The other side was promised more and takes the message for broken.
+                _ if left.is_some_and(|left| left > 0) => exchange.fall_short(*sent),
                 _ => exchange.complete(Some(*sent)),
             }
             *this.watch = None;

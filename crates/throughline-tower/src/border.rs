@@ -35,11 +35,15 @@ impl Border {
         extracted: &mut Extracted<'_>,
         tracer: &Tracer,
     ) -> Option<SpanContext> {
-        let asked = self.predicate.as_ref().and_then(|predicate| tracer.guarded(|| predicate(request)));
+        let policy = match &self.predicate {
+            None => self.policy,
+            // Whoever cannot be judged is not trusted.
+            Some(predicate) => tracer.guarded(|| predicate(request)).unwrap_or(Ingress::Link),
+        };
         let malformed = extracted.is_malformed();
         let caller = extracted.span_context();
         let nothing = || if malformed { Extracted::NOTHING.with_malformed() } else { Extracted::NOTHING };
-        match asked.unwrap_or(self.policy) {
+        match policy {
             Ingress::Trust => self.limit_forced(extracted, tracer),
             Ingress::TrustIdsNotSampling => distrust_sampling(extracted),
             Ingress::Ignore => *extracted = nothing(),

@@ -27,9 +27,13 @@ fn hyper_client<E: 'static>(error: &E) -> Option<&'static str> {
 /// What an error in a chain of sources is called, where it is one of those that HTTP stacks know.
 #[doc(hidden)]
 pub fn known_error(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    #[cfg(feature = "timeout")]
+    #[cfg(feature = "tower")]
     if error.is::<tower::timeout::error::Elapsed>() {
         return Some("timeout");
+    }
+    #[cfg(feature = "tower")]
+    if error.is::<tower::load_shed::error::Overloaded>() {
+        return Some("overloaded");
     }
     #[cfg(feature = "hyper")]
     if let Some(error) = error.downcast_ref::<hyper::Error>() {

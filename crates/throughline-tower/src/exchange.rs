@@ -238,6 +238,12 @@ impl Exchange {
         self.end(SpanEnd::Cancelled, error_type, Some(phase), sent);
     }
 
+    /// The body ended before its declared length.
+    #[cold]
+    pub(crate) fn fall_short(&mut self, sent: u64) {
+        self.end(SpanEnd::Failed, Some("incomplete_body"), None, Some(sent));
+    }
+
     pub(crate) fn panicked(&mut self) {
         self.end(SpanEnd::Panicked, Some("panic"), Some(Phase::Body), None);
     }

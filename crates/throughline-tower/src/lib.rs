@@ -42,7 +42,7 @@
 //! | server | at the end of the response's body: its last frame, trailers, an error, the declared length, or at once where there can be no body (HEAD, 1xx, 204, 304, 2xx to CONNECT) | the future or the body is dropped before that: an error with `error.type` = `cancelled` |
 //! | client | at the response's head, or at its body's end ([`HttpClientLayer::end_at`]) | the future is dropped before that: not an error |
 //!
-//! A handler that panics ends its span as `panicked` while the panic passes through. A connection that breaks after
+//! A body that ends before its declared length has failed (`incomplete_body`). A handler that panics ends its span as `panicked` while the panic passes through. A connection that breaks after
 //! the last frame was handed to the server cannot be seen from here.
 //!
 //! # Guarantees

@@ -106,8 +106,7 @@ impl HttpServerLayer {
 
     /// What the caller of each request is believed, by the look of it: its peer, a header that a gateway sets, its path.
     ///
-    /// Asked before anything is parsed. A predicate that panics has said nothing: the policy of [`ingress`](Self::ingress)
-    /// holds.
+    /// It takes the place of [`ingress`](Self::ingress). Where it panics the caller is a stranger: [`Ingress::Link`].
     #[must_use]
     pub fn ingress_by(self, policy: impl Fn(&RequestView<'_>) -> Ingress + Send + Sync + 'static) -> Self {
         self.with_border(|border| border.set_predicate(policy))

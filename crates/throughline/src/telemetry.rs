@@ -13,9 +13,9 @@ use throughline_export::{FlushError, Pipeline, PipelineStats, ShutdownError};
 use throughline_otel::{MetricsPipeline, MetricsStats};
 use throughline_testing::MemorySink;
 
+use crate::both::Both;
 #[cfg(feature = "http")]
 use crate::config::HttpConfig;
-use crate::both::Both;
 use crate::{AlreadyInstalled, ConfigError, TelemetryBuilder};
 
 /// A service's tracing: its [`Tracer`], and the pipeline that takes finished spans to exporters.

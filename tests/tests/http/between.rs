@@ -157,7 +157,7 @@ async fn a_call_that_is_shed_is_an_error_below_the_layer_and_no_span_above() {
         let shed = client.oneshot(ask(Method::GET, server.address, "/known")).await.unwrap_err();
         let span = spans.wait_for(1, LONG).await.unwrap().remove(0);
         assert_eq!((span.end, &span.status), (SpanEnd::Failed, &Status::error()));
-        assert_eq!(span.attribute("error.type"), Some(&"_OTHER".into()));
+        assert_eq!(span.attribute("error.type"), Some(&"overloaded".into()));
         spans.clear();
         shed
     });

@@ -183,24 +183,23 @@ fn scheme(scheme: Option<&uri::Scheme>, https: bool) -> &'static &'static str {
 /// The client as trusted proxies name it, else the socket's other end.
 #[cold]
 fn client_attributes<V: AttributeVisitor + ?Sized>(client: Option<IpAddr>, peer: Option<SocketAddr>, to: &mut V) {
-    let mut text = String::with_capacity(MAX_ADDRESS);
-    if let Some(client) = client {
-        let _ = write!(text, "{client}");
-        to.attribute(CLIENT_ADDRESS, Value::Str(&text));
-    }
-    if let Some(peer) = peer {
-        text.clear();
-        // A dual-stack socket shows IPv4 peers as mapped addresses.
-        let _ = write!(text, "{}", peer.ip().to_canonical());
-        if client.is_none() {
-            to.attribute(CLIENT_ADDRESS, Value::Str(&text));
+    with_scratch(|text| {
+        if let Some(client) = client {
+            let _ = write!(text, "{client}");
+            to.attribute(CLIENT_ADDRESS, Value::Str(text));
         }
-        to.attribute(PEER_ADDRESS, Value::Str(&text));
-        to.attribute(PEER_PORT, Value::Int(peer.port().into()));
-    }
+        if let Some(peer) = peer {
+            text.clear();
+            // A dual-stack socket shows IPv4 peers as mapped addresses.
+            let _ = write!(text, "{}", peer.ip().to_canonical());
+            if client.is_none() {
+                to.attribute(CLIENT_ADDRESS, Value::Str(text));
+            }
+            to.attribute(PEER_ADDRESS, Value::Str(text));
+            to.attribute(PEER_PORT, Value::Int(peer.port().into()));
+        }
+    });
 }
-
-const MAX_ADDRESS: usize = 45;
 
 const URL_PATH: Key<'static> = Key::new("url.path");
 const URL_QUERY: Key<'static> = Key::new("url.query");

@@ -90,7 +90,6 @@ fn ends_with_the_frame_that_nothing_follows() {
         ("content-length reached", Some("5"), quiet(), 2),
         ("content-length reached, frames are late", Some("3"), quiet(), 1),
         ("content-length exceeded within a frame", Some("4"), quiet(), 2),
-        ("content-length not reached", Some("6"), quiet(), 3),
         ("content-length with blanks", Some(" 5 "), quiet(), 2),
         ("content-length is no number", Some("five"), quiet(), 3),
         ("content-length is no number, size known", Some("five"), quiet().exact_size(), 2),
@@ -115,6 +114,27 @@ fn ends_with_the_frame_that_nothing_follows() {
         drop(frame(response.body_mut()));
         drop(response);
         assert!(spans.is_empty(), "{why}: it ends once");
+    }
+}
+
+#[test]
+fn a_body_that_falls_short_of_its_declared_length_has_failed() {
+    let two = || ScriptedBody::new().data("abc").data("de");
+    for (why, length, body) in [
+        ("end of stream", Some("6"), two().end_stream(EndStream::Never)),
+        ("`is_end_stream` after a frame", Some("6"), two()),
+        ("trailers", Some("6"), two().trailers([("x-checksum", "1")])),
+        ("of a size that it knew itself", None, two().end_stream(EndStream::Never).size(SizeHint::with_exact(6))),
+    ] {
+        let (tracer, spans) = tracer();
+        let mut answer = Response::new(body);
+        if let Some(length) = length {
+            answer.headers_mut().insert("content-length", length.parse().unwrap());
+        }
+        drain(serve(&tracer, answer).body_mut()).unwrap();
+        let span = one(&spans);
+        assert_eq!((span.end, span.status.is_error()), (SpanEnd::Failed, true), "{why}");
+        assert_eq!(span.attribute("error.type"), Some(&"incomplete_body".into()), "{why}");
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::attribute::Attributes;
 use crate::hex::Decoder;
+use crate::tracer::Draft;
 use crate::{SpanContext, SpanKind, SpanName, TraceId, TraceState};
 
 /// What a parent said about sampling; it may have said it without ids.
@@ -70,7 +71,7 @@ pub struct SamplingInput<'a> {
     pub(crate) trace_id: TraceId,
     pub(crate) tracestate: &'a [u8],
     pub(crate) kind: SpanKind,
-    pub(crate) name: SpanName<'a>,
+    pub(crate) draft: &'a dyn Draft,
     pub(crate) attributes: &'a dyn Attributes,
 }
 
@@ -154,10 +155,10 @@ impl SamplingInput<'_> {
         self.kind
     }
 
-    /// The name of the span to be.
+    /// The name of the span to be. It is made here, by the call.
     #[must_use]
     pub fn name(&self) -> SpanName<'_> {
-        self.name
+        self.draft.name()
     }
 
     /// The attributes that are known now. They are visited, not collected: a look costs a pass over them.
@@ -182,7 +183,7 @@ impl SamplingInput<'_> {
 impl fmt::Debug for SamplingInput<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SamplingInput")
-            .field("name", &self.name)
+            .field("name", &self.name())
             .field("kind", &self.kind)
             .field("parent", &self.parent)
             .field("state", &self.state)

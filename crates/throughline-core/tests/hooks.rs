@@ -231,6 +231,16 @@ fn a_panicking_operation_does_not_reach_the_application_and_is_counted() {
     }
 }
 
+/// The record comes from a pool: what an earlier span was called is nobody else's name.
+#[test]
+fn a_span_whose_name_panics_has_none() {
+    let (tracer, memory) = recorder_with(|builder| builder);
+    tracer.span(SpanName::Static(&"of an earlier span")).start().end(SpanEnd::Completed);
+    let jobs = Instrumenter::new(&tracer, PanicsAt(At::Name));
+    jobs.end(jobs.start(&1), &2, SpanEnd::Completed);
+    assert_eq!(memory.spans()[1].name, "");
+}
+
 /// Compares what is shown of the start at the end with what was shown at the start.
 #[derive(Default)]
 struct Gauge(Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<(String, String)>>>);

@@ -105,12 +105,25 @@ impl Tracer {
         self.identify(unique, traits, draft);
         if unique.recording {
             let record = unique.record_mut();
-            self.guarded(|| draft.write(&mut Recording(record)));
+            if self.guarded(|| draft.write(&mut Recording(record))).is_none() {
+                self.write_again(record, draft);
+            }
             if self.0.listens {
                 self.tell_start(unique, traits);
             }
         }
         Span::new(node)
+    }
+
+    /// Whoever was asked for the name, which comes first, may have panicked. Somebody who is asked only once has nothing to
+    /// say the next time, and the rest of the span is told all the same.
+    #[cold]
+    fn write_again(&self, record: &mut Record, draft: &mut dyn Draft) {
+        if record.attributes.is_empty() {
+            // Until it is written it is that of the record's last span.
+            record.set_name(SpanName::Static(&""));
+            self.guarded(|| draft.write(&mut Recording(record)));
+        }
     }
 
     /// Fills the node with what it has from its parent; whether that was said by whoever starts the span.
@@ -211,7 +224,7 @@ impl Tracer {
                 trace_id,
                 tracestate: node.extras.as_deref().map_or(&[], |extras| &extras.tracestate.raw),
                 kind: traits.sort.kind,
-                name: draft.name(),
+                draft,
                 attributes: &visit,
             })
         };

@@ -1,6 +1,6 @@
 //! Requests that are answered.
 
-use std::cell::OnceCell;
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
@@ -41,7 +41,8 @@ pub(crate) struct ServerRequest<'a> {
     /// A caller that is not trusted to be the parent.
     link: Option<SpanContext>,
     source: Option<RouteSource>,
-    route: OnceCell<Option<&'a str>>,
+    route: Cell<Option<&'a str>>,
+    asked: Cell<bool>,
 }
 
 // === impl ServerRequest ===
@@ -54,20 +55,24 @@ impl<'a> ServerRequest<'a> {
         link: Option<SpanContext>,
         operation: &HttpServerOperation,
     ) -> Self {
-        Self { request, scan, link, source: operation.route, route: OnceCell::new() }
+        Self { request, scan, link, source: operation.route, route: Cell::new(None), asked: Cell::new(false) }
     }
 
     /// Looked for once, and only if the span is recorded or a sampler wants its name.
     #[inline]
     fn route(&self) -> Option<&'a str> {
-        let find = || self.source.and_then(|source| source(self.request.extensions()));
-        *self.route.get_or_init(|| find().filter(|route| !route.is_empty()))
+        // Before the answer is there: a source that panics is not asked again.
+        if !self.asked.replace(true) {
+            let found = self.source.and_then(|source| source(self.request.extensions()));
+            self.route.set(found.filter(|route| !route.is_empty()));
+        }
+        self.route.get()
     }
 
     /// Whether a route was looked for in vain.
     #[inline]
     pub(crate) fn is_unrouted(&self) -> bool {
-        self.source.is_some() && matches!(self.route.get(), Some(None))
+        self.source.is_some() && self.asked.get() && self.route.get().is_none()
     }
 }
 

@@ -1,36 +1,102 @@
 //! Hooks that panic: they are counted, and the application does not notice.
 
 use http::Response;
-use throughline_core::{Context, SpanEnd, Status};
-use throughline_testing::{BodyError, ScriptedBody, tracer};
-use throughline_tower::{HttpClientLayer, HttpServerLayer, RequestView};
+use throughline_core::{AlwaysOff, Context, Sampler, SamplingDecision, SamplingInput, SpanEnd, Status};
+use throughline_testing::{BodyError, MemoryMeter, ScriptedBody, tracer, tracer_with};
+use throughline_tower::{HttpClientLayer, HttpMetrics, HttpServerLayer, RequestView, RouteSource, set_route};
 use tower::Service;
 
-use crate::rig::{Scripted, exchange, get, header, one, ready, text};
+use crate::rig::{SAMPLED, Scripted, exchange, get, header, one, ready, text};
+
+type SetUp = fn(HttpServerLayer) -> HttpServerLayer;
+
+/// Each hook of a server that is asked for every request.
+const HOOKS: [(&str, SetUp); 4] = [
+    ("skip", |layer| layer.skip(|_| panic!("scripted panic"))),
+    ("ingress_by", |layer| layer.ingress_by(|_| panic!("scripted panic"))),
+    ("route", |layer| layer.route(|_| panic!("scripted panic"))),
+    ("peer", |layer| layer.peer(|_| panic!("scripted panic"))),
+];
 
 #[test]
 fn of_a_server_are_counted_and_not_felt() {
-    type SetUp = fn(HttpServerLayer) -> HttpServerLayer;
-    // Without a name a sampler cannot answer: that is a no.
-    let set_ups: [(&str, usize, SetUp); 3] = [
-        ("skip", 1, |layer| layer.skip(|_| panic!("scripted panic"))),
-        ("route", 0, |layer| layer.route(|_| panic!("scripted panic"))),
-        ("peer", 1, |layer| layer.peer(|_| panic!("scripted panic"))),
-    ];
-    for (why, recorded, set_up) in set_ups {
-        let (tracer, spans) = tracer();
-        let layer = set_up(HttpServerLayer::new(&tracer));
-        let response = exchange(&layer, get("/"), Response::new(ScriptedBody::new()));
-        assert_eq!(response.status(), 200, "{why}");
-        assert!(Context::current().is_root(), "{why}");
-        assert_ne!(tracer.stats().hook_panics, 0, "{why}");
-        let ended = spans.take();
-        assert_eq!(ended.len(), recorded, "{why}");
-        for span in ended {
-            assert_eq!((span.end, &span.status), (SpanEnd::Completed, &Status::Unset), "{why}");
+    for (why, set_up) in HOOKS {
+        // Who decides that the span is recorded: the sampler, or the caller.
+        for traceparent in [None, Some(SAMPLED)] {
+            let (tracer, spans) = tracer();
+            let layer = set_up(HttpServerLayer::new(&tracer));
+            let mut asked = get("/users/7");
+            if let Some(traceparent) = traceparent {
+                asked.headers_mut().insert("traceparent", traceparent.parse().unwrap());
+            }
+            let response = exchange(&layer, asked, Response::new(ScriptedBody::new()));
+            assert_eq!(response.status(), 200, "{why}");
+            assert!(Context::current().is_root(), "{why}");
+            assert_eq!(tracer.stats().hook_panics, 1, "{why}");
+            let span = one(&spans);
+            assert_eq!(
+                (span.end, &span.status, span.name.as_str()),
+                (SpanEnd::Completed, &Status::Unset, "GET"),
+                "{why}"
+            );
             assert_eq!(text(&span, "http.response.status_code").as_deref(), Some("200"), "{why}");
+            let keys = span.attributes.iter().map(|(key, _)| key);
+            assert_eq!(keys.filter(|key| *key == "url.path").count(), 1, "{why}: told once");
+            assert_eq!(span.parent_is_remote, traceparent.is_some(), "{why}");
         }
     }
+}
+
+#[test]
+fn of_a_server_do_not_hide_requests_from_who_listens() {
+    for (why, set_up) in HOOKS {
+        let meter = MemoryMeter::new();
+        let (tracer, _) = tracer_with(|tracer| tracer.sampler(AlwaysOff).listener(HttpMetrics::new(&meter)));
+        drop(exchange(&set_up(HttpServerLayer::new(&tracer)), get("/"), Response::new(ScriptedBody::new())));
+        let labels = meter.series("http.server.request.duration")[0].labels();
+        assert!(labels.contains("http.request.method=GET") && labels.contains("status_code=200"), "{why}: {labels}");
+        assert_eq!((meter.sum("http.server.active_requests"), tracer.stats().hook_panics), (0.0, 1), "{why}");
+    }
+}
+
+/// A sampler that looks at what panics cannot answer, which is a no; the request goes on all the same.
+#[test]
+fn of_a_server_may_cost_a_decision() {
+    #[derive(Debug)]
+    struct Looking(&'static str);
+    impl Sampler for Looking {
+        fn sample(&self, input: &SamplingInput<'_>) -> SamplingDecision {
+            match self.0 {
+                "name" => drop(input.name().to_string()),
+                key => drop(input.attribute(key)),
+            }
+            SamplingDecision::Sample
+        }
+    }
+    for (why, look, set_up, recorded) in [
+        ("the name", "name", HOOKS[2].1, 0),
+        ("the name is of no interest", "url.path", HOOKS[3].1, 0),
+        ("nothing panics", "url.path", |layer| layer, 1),
+    ] as [(_, _, SetUp, _); 3]
+    {
+        let (tracer, spans) = tracer_with(|tracer| tracer.sampler(Looking(look)));
+        let response = exchange(&set_up(HttpServerLayer::new(&tracer)), get("/"), Response::new(ScriptedBody::new()));
+        assert_eq!((response.status().as_u16(), spans.len()), (200, recorded), "{why}");
+        assert_eq!(tracer.stats().hook_panics, u64::from(recorded == 0), "{why}");
+    }
+}
+
+/// A source that has panicked is not asked again, and a route that somebody else knows counts.
+#[test]
+fn of_a_server_leave_the_route_to_others() {
+    let (tracer, spans) = tracer();
+    let handler = tower::service_fn(|_: http::Request<()>| {
+        set_route(RouteSource::Filter, "/users/{id}");
+        std::future::ready(Ok::<_, BodyError>(Response::new(ScriptedBody::new())))
+    });
+    let mut service = HOOKS[2].1(HttpServerLayer::new(&tracer)).layer(handler);
+    drop(ready(service.call(get("/users/7"))).unwrap());
+    assert_eq!(one(&spans).name, "GET /users/{id}");
 }
 
 #[test]

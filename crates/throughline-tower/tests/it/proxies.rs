@@ -27,6 +27,9 @@ fn seen(trusted: Option<usize>, target: &str, peer: &str, lines: &str, https: bo
     }
     drop(exchange(&layer, asked, Response::new(ScriptedBody::new())));
     let span = one(&spans);
+    for (at, (key, _)) in span.attributes.iter().enumerate() {
+        assert!(span.attributes[..at].iter().all(|(other, _)| other != key), "{key} is there twice");
+    }
     let shown = |key| text(&span, key).unwrap_or_else(|| "-".to_owned());
     let pair = |address, port| match (text(&span, address), text(&span, port)) {
         (Some(address), Some(port)) => format!("{address}|{port}"),

@@ -101,6 +101,9 @@ fn no_span_no_name() {
     let (tracer, spans) = tracer();
     let response = exchange(&HttpServerLayer::new(&tracer), from(SAMPLED), Response::new(ScriptedBody::new()));
     assert!(response.headers().get("traceresponse").is_none(), "nothing leaves by default");
+    let other = HttpServerLayer::new(&tracer).first_byte_event();
+    let response = exchange(&other, from(SAMPLED), Response::new(ScriptedBody::new()));
+    assert!(response.headers().get("traceresponse").is_none(), "another option");
     spans.clear();
     let (off, _) = tracer_with(|tracer| tracer.enabled(false));
     let response =

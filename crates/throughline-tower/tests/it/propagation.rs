@@ -110,6 +110,7 @@ fn baggage_goes_to_named_hosts_only() {
         ("IPv6 in brackets", &["[::1]"], "http://[::1]:81/", "", true),
         ("user information is no host", &["inventory"], "http://inventory:80@evil.example/", "", false),
         ("user information before a host", &["inventory"], "http://user:pw@inventory/", "", true),
+        ("a host that ends before the suffix", &["*.internal"], "http://evil.example:[::1]81.internal/", "", false),
         ("origin form, by the host", &["inventory"], "/stock", "inventory:81", true),
         ("origin form, another host", &["inventory"], "/stock", "evil.example", false),
         ("origin form, no host", &["inventory"], "/stock", "", false),

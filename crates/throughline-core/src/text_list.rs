@@ -59,16 +59,22 @@ impl<'a> TextList<'a> {
         Self(Elements::Packed(bytes))
     }
 
-    /// Writes the front of the list, as many whole elements as fit into so many bytes, four for each among them.
-    pub(crate) fn pack(self, most: usize, to: &mut Vec<u8>) {
-        let end = to.len() + most;
+    /// How many whole elements at the front fit into so many bytes, and how many bytes they take packed.
+    pub(crate) fn fitting(self, most: usize) -> (usize, usize) {
+        let (mut count, mut bytes) = (0, 0);
         for element in self.iter() {
-            if to.len() + LENGTH + element.len() > end {
-                return;
+            let more = bytes + LENGTH + element.len();
+            if more > most {
+                break;
             }
-            to.extend_from_slice(&(element.len() as u32).to_le_bytes());
-            to.extend_from_slice(element);
+            (count, bytes) = (count + 1, more);
         }
+        (count, bytes)
+    }
+
+    /// Writes so many elements at the front; whether everything was taken.
+    pub(crate) fn pack(self, count: usize, mut to: impl FnMut(&[u8]) -> bool) -> bool {
+        self.iter().take(count).all(|element| to(&(element.len() as u32).to_le_bytes()) && to(element))
     }
 }
 

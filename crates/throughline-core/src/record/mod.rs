@@ -5,6 +5,7 @@
 
 mod rare;
 mod recording;
+mod room;
 
 use std::time::Instant;
 
@@ -16,6 +17,7 @@ use crate::{
 
 pub(crate) use self::rare::{OneSpans, Place, Rare};
 pub use self::recording::Recording;
+use self::room::Room;
 
 /// A stretch of a span's text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -120,8 +122,8 @@ pub(crate) struct Tally {
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) head: Head,
-    pub(crate) attributes: Vec<RawAttribute>,
-    pub(crate) text: Vec<u8>,
+    pub(crate) attributes: Room<RawAttribute>,
+    pub(crate) text: Room<u8>,
     pub(crate) rare: Rare,
     /// How many attributes the listeners saw at the start; zero if nobody listens.
     pub(crate) told: usize,
@@ -135,6 +137,9 @@ pub(crate) struct Record {
 // === impl RawAttribute, RawKey, RawValue ===
 
 impl RawAttribute {
+    /// What lies in slots that are not in use.
+    const NONE: Self = Self { key: RawKey::Static(""), value: RawValue::Bool(false) };
+
     #[inline]
     pub(crate) fn decode(self, text: &[u8]) -> (Key<'_>, Value<'_>) {
         (self.key.decode(text), self.value.decode(text))
@@ -170,15 +175,19 @@ impl RawValue {
 impl Record {
     /// A cell with the room that a usual span needs.
     pub(crate) fn new() -> Self {
-        Self { attributes: Vec::with_capacity(16), text: Vec::with_capacity(256), ..Self::sealed() }
+        let mut record = Self::sealed();
+        record.set_limits(SpanLimits::DEFAULT);
+        record.attributes.grow(USUAL_ATTRIBUTES, RawAttribute::NONE);
+        record.text.grow(USUAL_TEXT, 0);
+        record
     }
 
     /// A cell without any room, for a node that has no span of its own or whose span has ended.
     pub(crate) fn sealed() -> Self {
         Self {
             head: EMPTY.with(|head| *head),
-            attributes: Vec::new(),
-            text: Vec::new(),
+            attributes: Room::new(),
+            text: Room::new(),
             rare: Rare::new(),
             told: 0,
             replaced: Vec::new(),
@@ -190,7 +199,16 @@ impl Record {
 
     /// A cell without any room, for spans of the same tracer.
     pub(crate) fn sealed_like(other: &Self) -> Self {
-        Self { limits: other.limits, clock: other.clock.clone(), ..Self::sealed() }
+        let mut record = Self { clock: other.clock.clone(), ..Self::sealed() };
+        record.set_limits(other.limits);
+        record
+    }
+
+    /// Sets what spans of the cell may hold.
+    pub(crate) fn set_limits(&mut self, limits: SpanLimits) {
+        self.limits = limits;
+        self.attributes.limit(limits.attributes, KEPT_ATTRIBUTES);
+        self.text.limit(limits.text_length, KEPT_TEXT);
     }
 
     /// Begins a new span in a cell that held another one; its events and links were cleared by [`trim`](Self::trim).
@@ -221,56 +239,44 @@ impl Record {
     /// Gives back memory that only an unusual span needed.
     #[inline]
     pub(crate) fn trim(&mut self) {
-        if self.text.capacity() > KEPT_TEXT || self.attributes.capacity() > KEPT_ATTRIBUTES {
-            self.trim_slow();
-        }
+        self.attributes.trim();
+        self.text.trim();
         if self.head.tally.events | self.head.tally.links != 0 {
             self.rare.trim();
         }
     }
 
-    #[cold]
-    fn trim_slow(&mut self) {
-        self.attributes.clear();
-        self.text.clear();
-        self.attributes.shrink_to(KEPT_ATTRIBUTES);
-        self.text.shrink_to(KEPT_TEXT);
-    }
-
     /// Copies a text; nothing if there is no room for any of it.
     #[inline(always)]
     fn keep(&mut self, bytes: &[u8]) -> Option<Text> {
-        let len = bytes.len();
-        if len > self.limits.value_length as usize || self.text.len() + len > self.limits.text_length as usize {
-            return self.keep_part(bytes, false);
+        let text = Text { at: self.text.len() as u32, len: bytes.len() as u32 };
+        if bytes.len() <= self.limits.value_length as usize && self.text.extend(bytes) {
+            return Some(text);
         }
-        let text = Text { at: self.text.len() as u32, len: len as u32 };
-        self.text.extend_from_slice(bytes);
-        Some(text)
+        self.keep_part(bytes, false)
     }
 
     /// What exceeds the limit of one text is cut off; what exceeds that of all texts too, unless it must be whole.
     #[inline(never)]
     fn keep_part(&mut self, bytes: &[u8], whole: bool) -> Option<Text> {
         let wanted = cut(bytes, self.limits.value_length as usize);
-        let room = (self.limits.text_length as usize).saturating_sub(self.text.len());
-        let part = cut(wanted, room);
+        let part = cut(wanted, self.text.left());
         if part.len() < wanted.len() && (whole || part.is_empty()) {
             return None;
         }
         let text = Text { at: self.text.len() as u32, len: part.len() as u32 };
-        self.text.extend_from_slice(part);
-        Some(text)
+        (self.text.grow(part.len(), 0) && self.text.extend(part)).then_some(text)
     }
 
     /// Copies the front of a list; nothing if there is no room for any of it.
     #[inline(never)]
     fn keep_list(&mut self, list: TextList<'_>) -> Option<Text> {
-        let at = self.text.len();
-        let room = (self.limits.text_length as usize).saturating_sub(at);
-        list.pack(room.min(self.limits.value_length as usize), &mut self.text);
-        let len = self.text.len() - at;
-        (len > 0 || list.is_empty()).then_some(Text { at: at as u32, len: len as u32 })
+        let (count, bytes) = list.fitting(self.text.left().min(self.limits.value_length as usize));
+        if (count == 0 && !list.is_empty()) || !self.text.grow(bytes, 0) {
+            return None;
+        }
+        let text = Text { at: self.text.len() as u32, len: bytes as u32 };
+        list.pack(count, |part| self.text.extend(part)).then_some(text)
     }
 
     // Inlined by force: nearly every caller names the kind of value, and the match goes away.
@@ -303,7 +309,7 @@ impl Record {
     /// Adds an attribute whose key is known to be new.
     #[inline(always)]
     pub(crate) fn push(&mut self, key: Key<'_>, value: Value<'_>) {
-        if self.attributes.len() >= self.limits.attributes as usize {
+        if self.attributes.is_full() && !self.attributes.grow(1, RawAttribute::NONE) {
             return self.drop_attribute();
         }
         match self.raw_attribute(key, value) {
@@ -382,10 +388,9 @@ impl Record {
     /// request ended. `write` does not panic.
     #[inline(always)]
     pub(crate) fn beyond_limit<R>(&mut self, write: impl FnOnce(&mut Self) -> R) -> R {
-        let limit = self.limits.attributes;
-        self.limits.attributes = limit.saturating_add(RESERVED);
+        let most = self.attributes.raise_most(RESERVED);
         let result = write(self);
-        self.limits.attributes = limit;
+        self.attributes.set_most(most);
         result
     }
 
@@ -507,7 +512,9 @@ const _: () = assert!(size_of::<Head>() == 128);
 pub(crate) const ERROR_TYPE: Key<'static> = Key::new("error.type");
 
 /// Attributes that the end of a span may add to what the limit allows.
-const RESERVED: u32 = 8;
+const RESERVED: usize = 8;
+const USUAL_TEXT: usize = 256;
+const USUAL_ATTRIBUTES: usize = 16;
 const KEPT_TEXT: usize = 4096;
 const KEPT_ATTRIBUTES: usize = 64;
 const KEPT_REPLACED: usize = 8;

@@ -147,9 +147,8 @@ impl Tracer {
     }
 
     /// Makes a cell one for spans of this tracer.
-    #[inline(always)]
     pub(crate) fn prepare(&self, record: &mut Record) {
-        record.limits = self.0.limits;
+        record.set_limits(self.0.limits);
         record.clock = self.0.clock.clone();
     }
 

@@ -273,6 +273,14 @@ fn the_requests_context_is_current_while_the_connection_is_polled_and_dropped() 
     assert_eq!(log.points(), [Point::Poll, Point::Poll, Point::Drop]);
     log.assert_only(own);
     assert_eq!(one(&server.spans).span_context, own.unwrap());
+
+    let log = ContextLog::new();
+    let probe = throughline_testing::ContextProbe::new(&log).forever();
+    let ((connection, own), _) =
+        server.serve(upgrade(), || ((current().hold(probe), Context::current_span_context()), answer(101)));
+    drop(connection);
+    assert_eq!(log.points(), [Point::Drop]);
+    log.assert_only(own);
 }
 
 #[test]

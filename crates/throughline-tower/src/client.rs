@@ -33,7 +33,8 @@ use crate::{InvalidHost, RequestView, ResponseBody, ResponseFuture, UrlTemplate,
 ///
 /// Each request that passes is a span of its own: inside a retry there is one per attempt, and with a
 /// [`ResendLayer`](crate::ResendLayer) outside the retry they are numbered. The request's own trace headers are
-/// replaced. Ids and tracestate go to every host, baggage to those that were named.
+/// replaced. Ids and tracestate go to every host, baggage to those that were named. It belongs inside whatever follows
+/// redirects, such as `tower_http::follow_redirect`: outside, the first host's headers go wherever that is sent.
 ///
 /// The parent is the current context when the request is made, or the one that a [`CaptureLayer`](crate::CaptureLayer) has
 /// put into its extensions.

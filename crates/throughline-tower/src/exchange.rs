@@ -1,5 +1,6 @@
 //! One request and its response, as far as its span goes.
 
+use std::fmt::Write as _;
 use std::mem;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use crate::attributes::{self, ResponseView};
 use crate::captured_headers::CapturedHeaders;
 use crate::error_type::error_type;
 use crate::hooks::ErrorType;
+use crate::scratch::with_scratch;
 use crate::upgrade::UpgradeSlot;
 use crate::{route, trace_response};
 
@@ -180,7 +182,10 @@ impl Exchange {
     /// Notes the socket's other end.
     pub fn peer(&self, peer: std::net::SocketAddr) {
         self.span.record(|span| {
-            span.push(attributes::PEER_ADDRESS, &peer.ip().to_canonical().to_string());
+            with_scratch(|text| {
+                let _ = write!(text, "{}", peer.ip().to_canonical());
+                span.push(attributes::PEER_ADDRESS, &**text);
+            });
             span.push(attributes::PEER_PORT, peer.port());
         });
     }

@@ -24,6 +24,11 @@ pub(crate) fn parse(text: &str) -> Option<(String, Option<u16>)> {
     Some((host.to_ascii_lowercase(), port))
 }
 
+/// What is no name, as errors show it: before an `@` there may be a password.
+pub(crate) fn refused(text: &str) -> String {
+    text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, host)| format!("REDACTED@{host}"))
+}
+
 /// Whether a request's host is this one, which [`parse`] has made.
 #[inline]
 pub(crate) fn same(name: &str, host: &[u8]) -> bool {

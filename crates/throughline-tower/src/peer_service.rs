@@ -35,8 +35,8 @@ impl PeerServices {
         let mut entries: Vec<Entry> = Vec::new();
         for (place, service) in services {
             let place = place.as_ref();
-            let entry =
-                Entry::new(place, service.into()).map_err(|reason| InvalidPeer { entry: place.to_owned(), reason })?;
+            let entry = Entry::new(place, service.into())
+                .map_err(|reason| InvalidPeer { entry: host::refused(place), reason })?;
             entries.retain(|other| other.place() != entry.place());
             entries.push(entry);
         }
@@ -145,5 +145,7 @@ mod tests {
             let error = PeerServices::new([("fine", "x"), (place, service)]).unwrap_err().to_string();
             assert!(error.contains(reason) && error.contains(&format!("{place:?}")), "{error}");
         }
+        let error = PeerServices::new([("user:secret@a", "x")]).unwrap_err();
+        assert!(error.to_string().contains("\"REDACTED@a\"") && !format!("{error:?}").contains("secret"), "{error:?}");
     }
 }

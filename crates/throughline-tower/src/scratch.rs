@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-/// Lends a text that each thread keeps, so that rendering a URL need not allocate.
+/// Lends a text that each thread keeps, so that rendering a URL or an address need not allocate.
 #[inline]
 pub(crate) fn with_scratch(work: impl FnOnce(&mut String)) {
     thread_local! {

@@ -38,7 +38,10 @@ impl Border {
         let policy = match &self.predicate {
             None => self.policy,
             // Whoever cannot be judged is not trusted.
-            Some(predicate) => tracer.guarded(|| predicate(request)).unwrap_or(Ingress::Link),
+            Some(predicate) => tracer.guarded(|| predicate(request)).unwrap_or(match self.policy {
+                Ingress::Ignore => Ingress::Ignore,
+                _ => Ingress::Link,
+            }),
         };
         let malformed = extracted.is_malformed();
         let caller = extracted.span_context();

@@ -106,7 +106,8 @@ impl HttpServerLayer {
 
     /// What the caller of each request is believed, by the look of it: its peer, a header that a gateway sets, its path.
     ///
-    /// It takes the place of [`ingress`](Self::ingress). Where it panics the caller is a stranger: [`Ingress::Link`].
+    /// It takes the place of [`ingress`](Self::ingress). Where it panics the caller is a stranger:
+    /// [`Ingress::Link`], or [`Ingress::Ignore`] if that is what `ingress` says.
     #[must_use]
     pub fn ingress_by(self, policy: impl Fn(&RequestView<'_>) -> Ingress + Send + Sync + 'static) -> Self {
         self.with_border(|border| border.set_predicate(policy))

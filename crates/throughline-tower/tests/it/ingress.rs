@@ -177,13 +177,16 @@ fn the_policy_may_depend_on_the_request() {
 fn whoever_a_predicate_cannot_judge_is_a_stranger() {
     for skipped in [false, true] {
         let trace = if skipped { "-" } else { "new+" };
-        for policy in [Ingress::Trust, Ingress::Ignore] {
-            let (tracer, _) = tracer();
+        for (policy, known) in [(Ingress::Trust, "- P"), (Ingress::Ignore, "- -")] {
+            let (tracer, spans) = tracer();
             let layer = HttpServerLayer::new(&tracer).ingress(policy).ingress_by(|_| panic!("scripted panic"));
             let layer = layer.skip(move |_| skipped);
             let seen = shown(&seen_by_handler(&layer, from(SAMPLED)), None);
             assert!(seen.starts_with(&format!("{trace} ")), "{policy:?}, skipped: {skipped}: {seen}");
             assert_eq!(tracer.stats().hook_panics, 1, "{policy:?}, skipped: {skipped}");
+            if !skipped {
+                assert_eq!(relations(&spans, None), known, "{policy:?}");
+            }
         }
     }
 }

@@ -7,8 +7,8 @@ use throughline_core::{Diagnostic, Key};
 
 /// The headers to capture of one kind of message. A clone shares them.
 ///
-/// Of one message at most 64 headers are captured, 16 values of each: the named ones first, then what globs match in the
-/// order of the header map.
+/// Of one message at most 64 headers are captured, 16 values of each and 16 KiB of all: the named ones first, then what globs
+/// match in the order of the header map. What a stranger sends leaves a span room for what it must say at its end.
 #[derive(Clone, Debug)]
 pub(crate) struct CapturedHeaders(Arc<Names>);
 
@@ -45,9 +45,9 @@ impl CapturedHeaders {
     /// at all of them, and only what they match allocates.
     pub(crate) fn each(&self, headers: &HeaderMap, mut see: impl FnMut(Key<'_>, &[&[u8]])) {
         let Names { prefix, exact, globs } = &*self.0;
-        let mut seen = 0;
+        let (mut seen, mut room) = (0, MAX_BYTES);
         for (name, key) in exact {
-            seen += usize::from(values(headers, name, |values| see(Key::dynamic(key), values)));
+            seen += usize::from(values(headers, name, &mut room, |values| see(Key::dynamic(key), values)));
         }
         if globs.is_empty() {
             return;
@@ -64,7 +64,7 @@ impl CapturedHeaders {
             }
             key.clear();
             key.extend([prefix, name.as_str()]);
-            seen += usize::from(values(headers, name, |values| see(Key::dynamic(&key), values)));
+            seen += usize::from(values(headers, name, &mut room, |values| see(Key::dynamic(&key), values)));
         }
     }
 }
@@ -89,18 +89,21 @@ impl Names {
     }
 }
 
-/// Shows the values of a header, unless it has none that may be seen.
-fn values(headers: &HeaderMap, name: &HeaderName, see: impl FnOnce(&[&[u8]])) -> bool {
-    let (mut values, mut len) = ([&b""[..]; MAX_VALUES], 0);
+/// Shows the values of a header, unless it has none that may be seen, or more than there is room for.
+fn values(headers: &HeaderMap, name: &HeaderName, room: &mut usize, see: impl FnOnce(&[&[u8]])) -> bool {
+    let (mut values, mut len, mut bytes) = ([&b""[..]; MAX_VALUES], 0, name.as_str().len());
     let plain = headers.get_all(name).iter().filter(|value| !value.is_sensitive());
     for (slot, value) in values.iter_mut().zip(plain) {
         *slot = value.as_bytes();
         len += 1;
+        bytes += value.len();
     }
-    if len > 0 {
-        see(&values[..len]);
+    if len == 0 || bytes > *room {
+        return false;
     }
-    len > 0
+    *room -= bytes;
+    see(&values[..len]);
+    true
 }
 
 fn is_credential(name: &HeaderName) -> bool {
@@ -147,6 +150,7 @@ fn unnamed(name: &str) {
 
 const MAX_HEADERS: usize = 64;
 const MAX_VALUES: usize = 16;
+const MAX_BYTES: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -272,6 +276,10 @@ mod tests {
         assert_eq!(captured(&["x-*"], &headers).len(), MAX_HEADERS);
         assert_eq!(captured(&["x-1", "x-*"], &headers).len(), MAX_HEADERS);
         assert_eq!(captured(&["x-many"], &headers)[0].1.len(), MAX_VALUES);
+        for name in ["x-0", "x-1", "x-2", "x-3"] {
+            headers.insert(name, HeaderValue::try_from("v".repeat(MAX_BYTES / 3)).unwrap());
+        }
+        assert_eq!(shown(&["x-0", "x-1", "x-2", "x-3", "x-4"], &headers).replace("vv", ""), "x-0=v x-1=v x-4=v");
     }
 
     #[test]

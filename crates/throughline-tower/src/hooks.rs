@@ -86,7 +86,7 @@ macro_rules! common_settings {
         /// case. By default none.
         ///
         /// Refused even if they are named: `authorization`, `proxy-authorization`, `cookie`, `set-cookie`, `x-api-key`, and
-        /// every value that is marked sensitive.
+        /// every value that is marked sensitive. Of one message no more than 64 headers and 16 KiB are recorded.
         #[must_use]
         pub fn capture_request_headers<N: AsRef<str>>(self, names: impl IntoIterator<Item = N>) -> Self {
             self.with_request(|options| options.headers = $crate::captured_headers::CapturedHeaders::request(names))

@@ -177,6 +177,24 @@ fn a_sampler_sees_the_headers_of_the_request() {
 }
 
 #[test]
+fn headers_leave_a_span_room_for_how_its_request_ended() {
+    // Whoever knows the limits can fill them to the byte.
+    for last in 1000..1100 {
+        let (tracer, spans) = tracer();
+        let layer = HttpServerLayer::new(&tracer).capture_request_headers(["x-*"]);
+        let long = (0..16).map(|at| (format!("x-{at}"), 4000)).chain([("x-last".to_owned(), last)]);
+        let mut asked = request(Method::GET, "/users/7", []);
+        for (name, length) in long {
+            let name = http::HeaderName::try_from(name).unwrap();
+            asked.headers_mut().insert(name, HeaderValue::try_from("x".repeat(length)).unwrap());
+        }
+        let answer = Response::builder().status(500).body(ScriptedBody::new()).unwrap();
+        drop(exchange(&layer, asked, answer));
+        assert_eq!(text(&one(&spans), "error.type").as_deref(), Some("500"), "{last}");
+    }
+}
+
+#[test]
 fn headers_of_a_response_are_there_however_its_body_ends() {
     let (tracer, spans) = tracer();
     let layer = HttpServerLayer::new(&tracer).capture_response_headers(["x-a"]);

@@ -163,11 +163,9 @@ impl Node {
     /// Lets go of everything that the next use will not need. Buffers are kept unless they grew unusually large.
     #[inline(always)]
     pub(crate) fn recycle(&mut self) {
-        if let Some(extras) = &self.extras {
-            if Arc::strong_count(extras) == 1 {
-                self.recycle_extras();
-            } else {
-                self.extras = None;
+        if let Some(extras) = self.extras.take() {
+            if Arc::strong_count(&extras) == 1 && extras.is_usual() {
+                self.spare = Some(extras);
             }
         }
         if self.origin.is_some() {
@@ -180,17 +178,6 @@ impl Node {
         if self.recording {
             self.recording = false;
             self.record_mut().trim();
-        }
-    }
-
-    fn recycle_extras(&mut self) {
-        let Some(mut extras) = self.extras.take() else { return };
-        let Some(unique) = Arc::get_mut(&mut extras) else { return };
-        if unique.tracestate.raw.capacity() <= KEPT_FIELD && unique.baggage.raw.capacity() <= KEPT_FIELD {
-            if !unique.values.is_empty() {
-                unique.values.clear();
-            }
-            self.spare = Some(extras);
         }
     }
 
@@ -294,6 +281,14 @@ impl Extras {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.tracestate.raw.is_empty() && self.baggage.is_empty() && self.values.is_empty()
+    }
+
+    /// Whether the next request may use its buffers: they have not grown unusually large, and hold nobody's values.
+    #[inline]
+    fn is_usual(&self) -> bool {
+        self.tracestate.raw.capacity() <= KEPT_FIELD
+            && self.baggage.raw.capacity() <= KEPT_FIELD
+            && self.values.is_empty()
     }
 
     /// The same content to be changed.

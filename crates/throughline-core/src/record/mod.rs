@@ -3,121 +3,23 @@
 //! Everything of variable size lies in a few flat vectors that are kept when the cell is used again: attributes of
 //! 32 bytes, and one buffer for all text. Handing a finished span on is therefore a handful of copies.
 
+mod head;
 mod rare;
+mod raw;
 mod recording;
 mod room;
 
 use std::time::Instant;
 
 use crate::attribute::{Key, KeyKind, Value};
-use crate::clock::{Anchor, Clock};
-use crate::{
-    Scope, SemanticKey, SpanContext, SpanEnd, SpanId, SpanKind, SpanLimits, SpanName, TextList, TraceFlags, TraceId,
-};
+use crate::clock::Clock;
+use crate::{SpanContext, SpanId, SpanLimits, SpanName, TextList};
 
+pub(crate) use self::head::{Head, Sort, Tally};
 pub(crate) use self::rare::{OneSpans, Place, Rare};
+pub(crate) use self::raw::{RawAttribute, RawEvent, RawKey, RawLink, RawName, RawValue, StatusCode, Text, slice};
 pub use self::recording::Recording;
 use self::room::Room;
-
-/// A stretch of a span's text.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Text {
-    pub(crate) at: u32,
-    pub(crate) len: u32,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum RawKey {
-    Static(&'static str),
-    Text(Text),
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum RawValue {
-    Bool(bool),
-    Int(i64),
-    F64(f64),
-    Static(&'static &'static str),
-    Text(Text),
-    /// A packed list.
-    List(Text),
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RawAttribute {
-    pub(crate) key: RawKey,
-    pub(crate) value: RawValue,
-}
-
-/// `verb text`, either of which may be empty.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RawName {
-    pub(crate) verb: &'static &'static str,
-    pub(crate) text: Text,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RawEvent {
-    pub(crate) name: RawKey,
-    pub(crate) time: Instant,
-    pub(crate) attributes: u32,
-    pub(crate) dropped: u32,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RawLink {
-    pub(crate) span_context: SpanContext,
-    pub(crate) attributes: u32,
-    pub(crate) dropped: u32,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum StatusCode {
-    Unset,
-    Ok,
-    Error,
-}
-
-/// What every span has, by value. 128 bytes, which are copied without a call.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Head {
-    pub(crate) trace_id: TraceId,
-    pub(crate) span_id: SpanId,
-    pub(crate) parent: Option<SpanId>,
-    pub(crate) start: Instant,
-    pub(crate) end: Instant,
-    pub(crate) name: RawName,
-    pub(crate) scope: &'static Scope,
-    pub(crate) description: Text,
-    pub(crate) attributes: u32,
-    pub(crate) text: u32,
-    pub(crate) tracestate: u32,
-    pub(crate) anchor: Anchor,
-    pub(crate) sort: Sort,
-    pub(crate) flags: TraceFlags,
-    pub(crate) parent_remote: bool,
-    pub(crate) outcome: SpanEnd,
-    pub(crate) tally: Tally,
-}
-
-/// What a span is about.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sort {
-    pub(crate) kind: SpanKind,
-    pub(crate) key: Option<SemanticKey>,
-}
-
-/// What is zero in a span that nobody has written to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Tally {
-    pub(crate) events: u16,
-    pub(crate) links: u16,
-    pub(crate) dropped_attributes: u16,
-    pub(crate) dropped_events: u16,
-    pub(crate) dropped_links: u16,
-    pub(crate) status: StatusCode,
-    pub(crate) name_rank: u8,
-}
 
 #[derive(Debug)]
 pub(crate) struct Record {
@@ -132,42 +34,6 @@ pub(crate) struct Record {
     pub(crate) limits: SpanLimits,
     pub(crate) clock: Clock,
     pub(crate) open: bool,
-}
-
-// === impl RawAttribute, RawKey, RawValue ===
-
-impl RawAttribute {
-    /// What lies in slots that are not in use.
-    const NONE: Self = Self { key: RawKey::Static(""), value: RawValue::Bool(false) };
-
-    #[inline]
-    pub(crate) fn decode(self, text: &[u8]) -> (Key<'_>, Value<'_>) {
-        (self.key.decode(text), self.value.decode(text))
-    }
-}
-
-impl RawKey {
-    #[inline]
-    pub(crate) fn decode(self, text: &[u8]) -> Key<'_> {
-        match self {
-            Self::Static(name) => Key::new(name),
-            Self::Text(at) => Key::dynamic(std::str::from_utf8(slice(text, at)).unwrap_or("\u{fffd}")),
-        }
-    }
-}
-
-impl RawValue {
-    #[inline(always)]
-    pub(crate) fn decode(self, text: &[u8]) -> Value<'_> {
-        match self {
-            Self::Bool(value) => Value::Bool(value),
-            Self::Int(value) => Value::Int(value),
-            Self::F64(value) => Value::F64(value),
-            Self::Static(value) => Value::Static(value),
-            Self::Text(at) => Value::Bytes(slice(text, at)),
-            Self::List(at) => Value::List(TextList::packed(slice(text, at))),
-        }
-    }
 }
 
 // === impl Record ===
@@ -185,7 +51,7 @@ impl Record {
     /// A cell without any room, for a node that has no span of its own or whose span has ended.
     pub(crate) fn sealed() -> Self {
         Self {
-            head: EMPTY.with(|head| *head),
+            head: Head::unused(),
             attributes: Room::new(),
             text: Room::new(),
             rare: Rare::new(),
@@ -384,13 +250,14 @@ impl Record {
         Some(Text { at: old.at, len: new.len() as u32 })
     }
 
-    /// Lets the end of a span exceed the limit of attributes: an application that has used it up must not hide how its
-    /// request ended. `write` does not panic.
+    /// Lets the end of a span exceed the limits of attributes and text: an application that has used them up must not hide
+    /// how its request ended. `write` does not panic.
     #[inline(always)]
     pub(crate) fn beyond_limit<R>(&mut self, write: impl FnOnce(&mut Self) -> R) -> R {
-        let most = self.attributes.raise_most(RESERVED);
+        let most = (self.attributes.raise_most(RESERVED), self.text.raise_most(RESERVED_TEXT));
         let result = write(self);
-        self.attributes.set_most(most);
+        self.attributes.set_most(most.0);
+        self.text.set_most(most.1);
         result
     }
 
@@ -428,7 +295,7 @@ impl Record {
     pub(crate) fn set_target(&mut self, target: &str) {
         let target = target.as_bytes();
         let old = self.head.name.text;
-        if let Some(text) = self.keep_within(old, target).or_else(|| self.keep(target)) {
+        if let Some(text) = self.keep_within(old, target).or_else(|| self.keep_part(target, true)) {
             self.head.name.text = text;
         }
     }
@@ -454,65 +321,13 @@ fn cut(bytes: &[u8], most: usize) -> &[u8] {
     &bytes[..at]
 }
 
-/// A stretch of a span's text; nothing if it does not lie within.
-#[inline]
-pub(crate) fn slice(text: &[u8], at: Text) -> &[u8] {
-    text.get(at.at as usize..(at.at + at.len) as usize).unwrap_or_default()
-}
-
-thread_local! {
-    /// The head of a cell that no span has used yet: `Instant`s cannot be made in a constant.
-    static EMPTY: Head = Head::empty();
-}
-
-static NOBODY: Scope = Scope { name: "", version: "" };
-
-impl Head {
-    fn empty() -> Self {
-        let now = Instant::now();
-        let (trace_id, span_id) = (TraceId::from_u128(1), SpanId::from_u64(1));
-        let (Some(trace_id), Some(span_id)) = (trace_id, span_id) else { unreachable!("one is not zero") };
-        Self {
-            trace_id,
-            span_id,
-            parent: None,
-            start: now,
-            end: now,
-            name: RawName { verb: &"", text: Text::default() },
-            scope: &NOBODY,
-            description: Text::default(),
-            attributes: 0,
-            text: 0,
-            tracestate: 0,
-            anchor: Anchor::default(),
-            sort: Sort { kind: SpanKind::Internal, key: None },
-            flags: TraceFlags::NONE,
-            parent_remote: false,
-            outcome: SpanEnd::Cancelled,
-            tally: Tally::ZERO,
-        }
-    }
-}
-
-impl Tally {
-    const ZERO: Self = Self {
-        events: 0,
-        links: 0,
-        dropped_attributes: 0,
-        dropped_events: 0,
-        dropped_links: 0,
-        status: StatusCode::Unset,
-        name_rank: 0,
-    };
-}
-
-const _: () = assert!(size_of::<Head>() == 128);
-
 /// `error.type` of the semantic conventions.
 pub(crate) const ERROR_TYPE: Key<'static> = Key::new("error.type");
 
 /// Attributes that the end of a span may add to what the limit allows.
 const RESERVED: usize = 8;
+/// Bytes of text that it may add.
+const RESERVED_TEXT: usize = 256;
 const USUAL_TEXT: usize = 256;
 const USUAL_ATTRIBUTES: usize = 16;
 const KEPT_TEXT: usize = 4096;

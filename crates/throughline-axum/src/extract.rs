@@ -9,7 +9,8 @@ use throughline_core::{Baggage, Context, SpanRef, TraceId};
 
 /// The span of the request, as an extractor: dereferences to [`SpanRef`].
 ///
-/// It never fails; without a layer, or for an unsampled request, writing to it does nothing.
+/// It never fails; without a layer, or for an unsampled request that nobody measures, writing to it does
+/// nothing.
 ///
 /// ```
 /// use axum::extract::Path;

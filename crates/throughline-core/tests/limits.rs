@@ -8,7 +8,7 @@ use common::{SAMPLED, recorder, recorder_with, remote};
 use proptest::prelude::*;
 use throughline_core::{
     AttributeValue, Context, FinishedSpan, Key, Recording, Resource, SpanBuffer, SpanData, SpanEnd, SpanLimits,
-    SpanSink, Status, TextList, TraceState, Tracer, Value,
+    SpanName, SpanSink, Status, TextList, TraceState, Tracer, Value,
 };
 
 fn limits(change: impl FnOnce(&mut SpanLimits)) -> SpanLimits {
@@ -119,6 +119,24 @@ fn all_texts_together_have_a_limit() {
     assert!(bytes + span.name.len() <= 100, "{bytes}");
     assert_eq!(span.attribute("n"), Some(&7.into()), "what needs no text is kept");
     assert!(span.attributes[..9].iter().all(|(_, value)| value.as_str() == Some("0123456789")));
+}
+
+#[test]
+fn an_application_that_has_used_up_the_text_does_not_hide_how_its_request_ended() {
+    let limits = limits(|limits| limits.text_length = 64);
+    let (tracer, memory) = recorder_with(|builder| builder.limits(limits));
+    for _ in 0..2 {
+        let span = tracer.span(SpanName::Target { verb: &"GET", target: "/a" }).start_with(|span| {
+            span.push("filler", "x".repeat(62).as_str());
+            span.set_target("/users/{id}", 2);
+        });
+        span.end_with(SpanEnd::Failed, |span| span.set_error("connection_reset"));
+    }
+    for span in memory.spans() {
+        assert_eq!(text_of(&span, "error.type"), "connection_reset");
+        assert_eq!(span.name, "GET /a", "a route is whole or is not there");
+        assert_eq!(text_of(&span, "filler").len(), 62, "the next span has the limit that it should have");
+    }
 }
 
 #[test]

@@ -34,7 +34,10 @@ use crate::exchange::{Exchange, Phase};
 /// Long spans upset latency histograms: whoever keeps them open should know that their durations are those of connections.
 #[must_use = "the span ends when this is dropped"]
 #[derive(Debug)]
-pub struct UpgradeSpan(Arc<UpgradeSlot>);
+pub struct UpgradeSpan {
+    slot: Arc<UpgradeSlot>,
+    cancelled: bool,
+}
 
 pin_project! {
     /// A future that holds an [`UpgradeSpan`]; made by [`UpgradeSpan::hold`].
@@ -77,7 +80,7 @@ impl UpgradeSpan {
     pub fn current() -> Option<Self> {
         let slot = Arc::clone(Context::current().value::<Arc<UpgradeSlot>>()?);
         slot.lock().holders += 1;
-        Some(Self(slot))
+        Some(Self { slot, cancelled: false })
     }
 
     /// Runs a future in the current context and keeps the span open until it is done. Dropped before that the span ends as
@@ -86,14 +89,13 @@ impl UpgradeSpan {
         Held { inner: Some(future), span: Some(self), context: Context::current() }
     }
 
-    fn cancel(self) {
-        if self.0.lock().holders == 1 {
-            self.0.end(|exchange| exchange.cancel(Phase::Body, None));
-        }
+    /// Lets go without having come to an end; whoever lets go last says how the span ends.
+    fn cancel(mut self) {
+        self.cancelled = true;
     }
 
     fn run<R>(&self, work: impl FnOnce() -> R) -> R {
-        let armed = Armed(&self.0);
+        let armed = Armed(&self.slot);
         let result = work();
         std::mem::forget(armed);
         result
@@ -102,12 +104,14 @@ impl UpgradeSpan {
 
 impl Drop for UpgradeSpan {
     fn drop(&mut self) {
-        let mut waiting = self.0.lock();
+        let mut waiting = self.slot.lock();
         waiting.holders -= 1;
         let ended = if waiting.holders == 0 { waiting.exchange.take() } else { None };
         drop(waiting);
-        if let Some(mut exchange) = ended {
-            exchange.complete(None);
+        match ended {
+            Some(mut exchange) if self.cancelled => exchange.cancel(Phase::Body, None),
+            Some(mut exchange) => exchange.complete(None),
+            None => {}
         }
     }
 }
@@ -160,10 +164,11 @@ impl UpgradeSlot {
     pub(crate) fn fill(mut exchange: Exchange) {
         let slot = exchange.context.value::<Arc<Self>>().cloned();
         exchange.leave_slot();
-        if let Some(slot) = slot {
+        if let Some(slot) = slot.filter(|slot| slot.lock().holders > 0) {
+            // Not under the lock: whoever writes to the span may ask for another holder meanwhile.
+            exchange.first_byte();
             let mut waiting = slot.lock();
             if waiting.holders > 0 {
-                exchange.first_byte();
                 waiting.exchange = Some(exchange);
                 return;
             }

@@ -62,7 +62,6 @@
 mod attributes;
 mod authority;
 mod body;
-mod border;
 mod capture_layer;
 mod captured_headers;
 mod client;

@@ -13,10 +13,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::attributes::{HttpServerOperation, ServerRequest};
-use crate::border::Border;
 use crate::exchange::{Exchange, Phase, ResponseOptions, Side};
 use crate::hooks::{Skip, common_settings, inner_service};
-use crate::ingress::Ingress;
+use crate::ingress::{Border, Ingress};
 use crate::{RequestView, ResponseBody, ResponseFuture};
 
 /// [`Layer`] that makes one SERVER span per request.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use throughline_core::propagation::Extracted;
 use throughline_core::{SpanContext, Tracer};
 
+use super::{Ingress, TokenBucket};
 use crate::RequestView;
-use crate::ingress::{Ingress, TokenBucket};
 
 type Predicate = Arc<dyn Fn(&RequestView<'_>) -> Ingress + Send + Sync>;
 

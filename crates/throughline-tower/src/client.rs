@@ -18,7 +18,7 @@ use crate::exchange::{Exchange, Phase, ResponseOptions, Side};
 use crate::hooks::{Skip, common_settings, inner_service};
 use crate::peer_service::{InvalidPeer, PeerServices};
 use crate::template::{InvalidTemplate, Templates};
-use crate::{InvalidHost, RequestView, ResponseBody, ResponseFuture, UrlTemplate, authority, resend};
+use crate::{InvalidHost, RequestView, ResponseBody, ResponseFuture, UrlTemplate, resend};
 
 /// [`Layer`] that makes one CLIENT span per request and tells the other side of it.
 ///
@@ -238,23 +238,31 @@ impl Shared {
             self.pass_on(request, call.limit);
             return None;
         }
-        let span = self.start(view, captured, call.url);
+        let target = self.instrumenter.operation().target(&view);
+        let span = self.start(view, target, captured, call.url);
         let exchange = Exchange::new(self.side, span, view.method(), self.response.as_ref());
+        let allow = self.allow(target, call.limit, &exchange.context);
         if captured.is_some() {
             // From here on the span's own context is the current one: a layer further in must not go back behind it.
             request.extensions_mut().remove::<Captured>();
         }
-        self.inject(&exchange.context, call.limit, request);
+        self.inject(&exchange.context, allow, request);
         Some(exchange)
     }
 
     #[inline]
-    fn start(&self, request: RequestView<'_>, captured: Option<&Captured>, url: Option<&str>) -> Span {
+    fn start<'a>(
+        &self,
+        request: RequestView<'a>,
+        target: (&'a [u8], u16),
+        captured: Option<&Captured>,
+        url: Option<&'a str>,
+    ) -> Span {
         let template = match request.extensions().get::<UrlTemplate>() {
             Some(template) => Some(template.as_str()).filter(|template| !template.is_empty()),
             None => self.templates.as_ref().and_then(|templates| templates.find(request.path())),
         };
-        let describe = |resend_count| ClientRequest { request, url, template, resend_count };
+        let describe = |resend_count| ClientRequest { request, url, template, target, resend_count };
         match captured {
             None => self.instrumenter.start(&describe(resend::next())),
             Some(Captured(context)) => self.instrumenter.start_in(context, &describe(resend::next_in(context))),
@@ -262,17 +270,13 @@ impl Shared {
     }
 
     #[inline]
-    fn inject<B>(&self, context: &Context, limit: Allow, request: &mut Request<B>) {
-        let tracer = self.instrumenter.tracer();
-        let authority = match request.uri().authority() {
-            Some(authority) => authority.as_str().as_bytes(),
-            // Origin form.
-            None => request.headers().get(http::header::HOST).map(http::HeaderValue::as_bytes).unwrap_or_default(),
-        };
-        let (host, port) = authority::split(authority);
-        let port = port.unwrap_or_else(|| self.instrumenter.operation().default_port(request.uri()));
-        let allow = self.egress.allow(host, Some(port), limit, context, tracer);
-        tracer.propagator().inject_headers(context, allow, request.headers_mut());
+    fn allow(&self, (host, port): (&[u8], u16), limit: Allow, context: &Context) -> Allow {
+        self.egress.allow(host, Some(port), limit, context, self.instrumenter.tracer())
+    }
+
+    #[inline]
+    fn inject<B>(&self, context: &Context, allow: Allow, request: &mut Request<B>) {
+        self.instrumenter.tracer().propagator().inject_headers(context, allow, request.headers_mut());
     }
 
     /// No span; the context is propagated all the same, unless nothing at all is to be instrumented here.
@@ -283,7 +287,9 @@ impl Shared {
             Some(Captured(context)) => context.clone(),
         };
         if !context.is_instrumentation_suppressed() && !context.is_root() {
-            self.inject(&context, limit, request);
+            let target = self.instrumenter.operation().target(&RequestView::new(request));
+            let allow = self.allow(target, limit, &context);
+            self.inject(&context, allow, request);
         }
     }
 }

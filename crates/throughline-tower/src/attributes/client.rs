@@ -1,5 +1,6 @@
 //! Requests that are made.
 
+use http::header::HOST;
 use http::{HeaderValue, Uri};
 use throughline_core::{AttributeVisitor, Key, Operation, Recording, Scope, SemanticKey, SpanKind, SpanName, Value};
 
@@ -24,6 +25,8 @@ pub(crate) struct ClientRequest<'a> {
     /// The URL as the application wrote it, where the client knows more of it than `http::Uri` can hold.
     pub(crate) url: Option<&'a str>,
     pub(crate) template: Option<&'a str>,
+    /// The other side, as [`HttpClientOperation::target`] has it.
+    pub(crate) target: (&'a [u8], u16),
     pub(crate) resend_count: u32,
 }
 
@@ -35,10 +38,16 @@ impl HttpClientOperation {
         uri.scheme_str().map_or(self.https, |scheme| matches!(scheme, "https" | "wss"))
     }
 
-    /// The port that a URL means which names none.
+    /// Host and port of the other side: the URL's, in origin form those of `Host`. No host is an empty one.
     #[inline]
-    pub(crate) fn default_port(&self, uri: &Uri) -> u16 {
-        if self.is_https(uri) { 443 } else { 80 }
+    pub(crate) fn target<'a>(&self, request: &RequestView<'a>) -> (&'a [u8], u16) {
+        let uri = request.uri();
+        let authority = match uri.authority() {
+            Some(authority) => authority.as_str().as_bytes(),
+            None => request.headers().get(HOST).map(HeaderValue::as_bytes).unwrap_or_default(),
+        };
+        let (host, port) = authority::split(authority);
+        (host, port.unwrap_or(if self.is_https(uri) { 443 } else { 80 }))
     }
 }
 
@@ -69,17 +78,17 @@ impl Operation for HttpClientOperation {
 
     #[inline]
     fn start_attributes<V: AttributeVisitor + ?Sized>(&self, request: &ClientRequest<'_>, to: &mut V) {
-        let ClientRequest { request, url, template, resend_count } = *request;
+        let ClientRequest { request, url, template, target: (host, port), resend_count } = *request;
         self.options.method(request.method(), to);
         let uri = request.uri();
-        let host = request.headers().get(http::header::HOST);
-        let https = self.is_https(uri);
         with_scratch(|text| {
             match url {
                 Some(url) => self.options.redact.url(url, text),
                 None => {
-                    let scheme = if https { "https" } else { "http" };
-                    self.options.redact.uri(uri, scheme, host.and_then(|host| host.to_str().ok()), text);
+                    let scheme = if self.is_https(uri) { "https" } else { "http" };
+                    // Only origin form needs it.
+                    let host = || request.headers().get(HOST)?.to_str().ok();
+                    self.options.redact.uri(uri, scheme, host, text);
                 }
             }
             to.attribute(URL_FULL, Value::Str(text));
@@ -87,12 +96,7 @@ impl Operation for HttpClientOperation {
         if let Some(template) = template {
             to.attribute(URL_TEMPLATE, Value::Str(template));
         }
-        let authority = match uri.authority() {
-            Some(authority) => Some(authority.as_str().as_bytes()),
-            None => host.map(HeaderValue::as_bytes),
-        };
-        if let Some((host, port)) = authority.map(authority::split).filter(|(host, _)| !host.is_empty()) {
-            let port = port.unwrap_or_else(|| self.default_port(uri));
+        if !host.is_empty() {
             to.attribute(SERVER_ADDRESS, Value::Bytes(host));
             to.attribute(SERVER_PORT, Value::Int(port.into()));
             if let Some(services) = &self.peer_services {

@@ -22,7 +22,7 @@ use crate::{Peer, RequestView, authority};
 #[derive(Clone, Debug)]
 pub(crate) struct HttpServerOperation {
     pub(crate) options: RequestOptions,
-    pub(crate) route: Option<RouteSource>,
+    pub(crate) route: Option<FindRoute>,
     pub(crate) peer: fn(&Extensions) -> Option<SocketAddr>,
     /// The connections are TLS; only requests in origin form do not say so themselves.
     pub(crate) https: bool,
@@ -31,7 +31,7 @@ pub(crate) struct HttpServerOperation {
 }
 
 /// Where a route is found.
-pub(crate) type RouteSource = for<'a> fn(&'a Extensions) -> Option<&'a str>;
+pub(crate) type FindRoute = for<'a> fn(&'a Extensions) -> Option<&'a str>;
 
 /// What a server knows of a request when its span starts.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub(crate) struct ServerRequest<'a> {
     scan: &'a HeaderScan<'a>,
     /// A caller that is not trusted to be the parent.
     link: Option<SpanContext>,
-    source: Option<RouteSource>,
+    source: Option<FindRoute>,
     route: Cell<Option<&'a str>>,
     asked: Cell<bool>,
 }

@@ -6,7 +6,7 @@ use std::task::{self, Poll, ready};
 
 use pin_project_lite::pin_project;
 use reqwest::Response;
-use throughline_tower::{Exchange, Phase};
+use throughline_tower::Exchange;
 
 use crate::error_type::error_type;
 
@@ -16,27 +16,17 @@ pin_project! {
     #[derive(Debug)]
     pub struct ResponseFuture<F> {
         #[pin]
-        inner: Option<F>,
-        exchange: Option<Exchange>,
-    }
-
-    impl<F> PinnedDrop for ResponseFuture<F> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            let Some(mut exchange) = this.exchange.take() else { return };
-            exchange.run(Phase::Head, || this.inner.set(None));
-            exchange.cancel(Phase::Head, None);
-        }
+        inner: throughline_tower::ResponseFuture<F>,
     }
 }
 
 impl<F> ResponseFuture<F> {
     pub(crate) fn new(inner: F, exchange: Exchange) -> Self {
-        Self { inner: Some(inner), exchange: Some(exchange) }
+        Self { inner: throughline_tower::ResponseFuture::new(inner, exchange) }
     }
 
     pub(crate) fn untraced(inner: F) -> Self {
-        Self { inner: Some(inner), exchange: None }
+        Self { inner: throughline_tower::ResponseFuture::untraced(inner) }
     }
 }
 
@@ -48,23 +38,12 @@ where
     type Output = Result<Response, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let Some(exchange) = this.exchange else { return poll_inner(this.inner, cx) };
-        let result = ready!(exchange.run(Phase::Head, || poll_inner(this.inner.as_mut(), cx)));
-        end(exchange, &result);
-        *this.exchange = None;
+        let (result, exchange) = ready!(self.project().inner.poll_exchange(cx));
+        if let Some(mut exchange) = exchange {
+            end(&mut exchange, &result);
+        }
         Poll::Ready(result)
     }
-}
-
-/// Polls the future and drops it where it is done: inside the context.
-fn poll_inner<F: Future>(mut future: Pin<&mut Option<F>>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
-    let Some(inner) = future.as_mut().as_pin_mut() else { panic!("`ResponseFuture` polled after completion") };
-    let output = inner.poll(cx);
-    if output.is_ready() {
-        future.set(None);
-    }
-    output
 }
 
 fn end<E: 'static>(exchange: &mut Exchange, result: &Result<Response, E>) {

@@ -38,12 +38,28 @@ type Watched<B> = (Response<B>, Option<Watch>);
 
 impl<F> ResponseFuture<F> {
     #[inline]
-    pub(crate) fn new(inner: F, exchange: Exchange) -> Self {
+    #[doc(hidden)]
+    pub fn new(inner: F, exchange: Exchange) -> Self {
         Self { inner: Some(inner), exchange: Some(exchange) }
     }
 
-    pub(crate) fn untraced(inner: F) -> Self {
+    #[doc(hidden)]
+    pub fn untraced(inner: F) -> Self {
         Self { inner: Some(inner), exchange: None }
+    }
+}
+
+impl<F: Future> ResponseFuture<F> {
+    /// Polls for the output, and for the exchange that is to be ended with it, if there is one.
+    ///
+    /// For adapters to clients whose responses are no `http::Response`.
+    #[inline]
+    #[doc(hidden)]
+    pub fn poll_exchange(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<(F::Output, Option<Exchange>)> {
+        let mut this = self.project();
+        let Some(exchange) = this.exchange else { return poll_inner(this.inner, cx).map(|output| (output, None)) };
+        let output = ready!(exchange.run(Phase::Head, || poll_inner(this.inner.as_mut(), cx)));
+        Poll::Ready((output, this.exchange.take()))
     }
 }
 
@@ -59,12 +75,8 @@ where
     #[inline]
     #[doc(hidden)]
     pub fn poll_watched(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Result<Watched<B>, E>> {
-        let mut this = self.project();
-        let Some(exchange) = this.exchange else {
-            return poll_inner(this.inner, cx).map_ok(|response| (response, None));
-        };
-        let result = ready!(exchange.run(Phase::Head, || poll_inner(this.inner.as_mut(), cx)));
-        let Some(mut exchange) = this.exchange.take() else { unreachable!("it was there a line ago") };
+        let (result, exchange) = ready!(self.poll_exchange(cx));
+        let Some(mut exchange) = exchange else { return Poll::Ready(result.map(|response| (response, None))) };
         Poll::Ready(match result {
             Ok(mut response) => {
                 exchange.head(&mut response);

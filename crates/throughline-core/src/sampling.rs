@@ -25,18 +25,15 @@ pub enum SamplingState {
 
 /// What a [`Sampler`] answered.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum SamplingDecision {
-    /// The span is not recorded; its context is propagated with the *sampled* flag cleared.
-    Drop,
-    /// The span is recorded and handed to the sink.
-    Sample,
+pub struct SamplingDecision {
+    recorded: bool,
+    sampled: bool,
 }
 
 /// Decides which spans are recorded, before anything of them is copied.
 ///
 /// A sampler is called on the request's path, once per span: it must not block. One that panics counts as
-/// [`Drop`](SamplingDecision::Drop) and is counted in [`Stats::hook_panics`](crate::Stats::hook_panics).
+/// [`DROP`](SamplingDecision::DROP) and is counted in [`Stats::hook_panics`](crate::Stats::hook_panics).
 ///
 /// ```
 /// use throughline_core::{Sampler, SamplingDecision, SamplingInput};
@@ -47,8 +44,8 @@ pub enum SamplingDecision {
 /// impl Sampler for NoHealthChecks {
 ///     fn sample(&self, input: &SamplingInput<'_>) -> SamplingDecision {
 ///         match input.attribute("url.path").as_deref() {
-///             Some("/healthz") => SamplingDecision::Drop,
-///             _ => SamplingDecision::Sample,
+///             Some("/healthz") => SamplingDecision::DROP,
+///             _ => SamplingDecision::SAMPLE,
 ///         }
 ///     }
 /// }
@@ -119,6 +116,38 @@ impl SamplingState {
     #[must_use]
     pub const fn is_sampled(self) -> bool {
         matches!(self, Self::Accept | Self::Debug)
+    }
+}
+
+// === impl SamplingDecision ===
+
+impl SamplingDecision {
+    /// The span is not recorded; its context is propagated with the *sampled* flag cleared.
+    pub const DROP: Self = Self { recorded: false, sampled: false };
+
+    /// The span is recorded for listeners and processors and is not handed to the sink, unless a processor asks for
+    /// that; its context is propagated with the *sampled* flag cleared.
+    pub const RECORD: Self = Self { recorded: true, sampled: false };
+
+    /// The span is recorded and handed to the sink.
+    pub const SAMPLE: Self = Self { recorded: true, sampled: true };
+
+    /// [`SAMPLE`](Self::SAMPLE) or [`DROP`](Self::DROP).
+    #[must_use]
+    pub const fn of(sampled: bool) -> Self {
+        if sampled { Self::SAMPLE } else { Self::DROP }
+    }
+
+    /// Whether the span is handed to the sink, and its trace recorded further down.
+    #[must_use]
+    pub const fn is_sampled(self) -> bool {
+        self.sampled
+    }
+
+    /// Whether the span is recorded, if only for this process.
+    #[must_use]
+    pub const fn is_recorded(self) -> bool {
+        self.recorded
     }
 }
 
@@ -196,14 +225,14 @@ impl fmt::Debug for SamplingInput<'_> {
 impl Sampler for AlwaysOn {
     #[inline]
     fn sample(&self, _: &SamplingInput<'_>) -> SamplingDecision {
-        SamplingDecision::Sample
+        SamplingDecision::SAMPLE
     }
 }
 
 impl Sampler for AlwaysOff {
     #[inline]
     fn sample(&self, _: &SamplingInput<'_>) -> SamplingDecision {
-        SamplingDecision::Drop
+        SamplingDecision::DROP
     }
 }
 
@@ -219,8 +248,8 @@ impl<S: Sampler> Sampler for ParentBased<S> {
     #[inline]
     fn sample(&self, input: &SamplingInput<'_>) -> SamplingDecision {
         match input.state {
-            SamplingState::Accept | SamplingState::Debug => SamplingDecision::Sample,
-            SamplingState::Deny => SamplingDecision::Drop,
+            SamplingState::Accept | SamplingState::Debug => SamplingDecision::SAMPLE,
+            SamplingState::Deny => SamplingDecision::DROP,
             SamplingState::Defer => self.root.sample(input),
         }
     }
@@ -246,7 +275,7 @@ impl Sampler for TraceIdRatio {
             None => None,
         };
         let random = random.unwrap_or(input.trace_id.to_u128() as u64 & (RANGE - 1));
-        if random >= self.threshold { SamplingDecision::Sample } else { SamplingDecision::Drop }
+        SamplingDecision::of(random >= self.threshold)
     }
 }
 

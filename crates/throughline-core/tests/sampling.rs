@@ -191,7 +191,7 @@ fn a_sampler_sees_what_the_span_will_be() {
             let mut keys = Vec::new();
             input.attributes().visit(&mut |key: Key<'_>, _: Value<'_>| keys.push(key.as_str().to_owned()));
             assert_eq!(keys, ["n", "s"]);
-            SamplingDecision::Sample
+            SamplingDecision::SAMPLE
         }
     }
 

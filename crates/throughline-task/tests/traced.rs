@@ -215,8 +215,8 @@ async fn linked_work_keeps_baggage_and_leaves_the_trace() {
 #[tokio::test]
 async fn linked_work_of_an_unsampled_trace_is_decided_anew() {
     let sampler = |input: &SamplingInput<'_>| match input.parent() {
-        None if input.name().to_text() != "request" => SamplingDecision::Sample,
-        _ => SamplingDecision::Drop,
+        None if input.name().to_text() != "request" => SamplingDecision::SAMPLE,
+        _ => SamplingDecision::DROP,
     };
     let (tracer, spans) = tracer_with(|builder| builder.sampler(OnlySome(sampler)));
     let request = tracer.span("request").start();
@@ -257,7 +257,7 @@ async fn attributes_are_there_for_the_sampler() {
         input.attributes().visit(&mut |key: throughline_core::Key<'_>, _: throughline_core::Value<'_>| {
             health |= key.as_str() == "health";
         });
-        if health { SamplingDecision::Drop } else { SamplingDecision::Sample }
+        if health { SamplingDecision::DROP } else { SamplingDecision::SAMPLE }
     };
     let (tracer, spans) = tracer_with(|builder| builder.sampler(OnlySome(sampler)));
     traced("probe", async {}).tracer(&tracer).attribute("health", true).await;

@@ -91,8 +91,8 @@ impl Output {
 impl Sampler for UnlessBoring {
     fn sample(&self, input: &SamplingInput<'_>) -> SamplingDecision {
         match input.attribute(BORING).as_deref() {
-            Some("true") => SamplingDecision::Drop,
-            _ => SamplingDecision::Sample,
+            Some("true") => SamplingDecision::DROP,
+            _ => SamplingDecision::SAMPLE,
         }
     }
 }

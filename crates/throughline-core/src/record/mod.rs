@@ -34,6 +34,8 @@ pub(crate) struct Record {
     pub(crate) limits: SpanLimits,
     pub(crate) clock: Clock,
     pub(crate) open: bool,
+    /// Whether the sampler wants the span recorded; otherwise it is for the listeners alone.
+    pub(crate) wanted: bool,
 }
 
 // === impl Record ===
@@ -60,6 +62,7 @@ impl Record {
             limits: SpanLimits::DEFAULT,
             clock: Clock::system(),
             open: false,
+            wanted: false,
         }
     }
 

@@ -177,21 +177,21 @@ impl Tracer {
             }
         };
         let said = node.state.sampling;
-        let sampled = if self.0.follows_parent && said != SamplingState::Defer {
-            said.is_sampled()
+        let decision = if self.0.follows_parent && said != SamplingState::Defer {
+            SamplingDecision::of(said.is_sampled())
         } else {
-            let sampled = self.ask_sampler(node, trace_id, traits, draft);
-            node.state.sampling = match (sampled, said) {
+            let decision = self.ask_sampler(node, trace_id, traits, draft);
+            node.state.sampling = match (decision.is_sampled(), said) {
                 (false, _) => SamplingState::Deny,
                 (true, SamplingState::Debug) => SamplingState::Debug,
                 (true, _) => SamplingState::Accept,
             };
-            sampled
+            decision
         };
-        let span_context = SpanContext::new(trace_id, self.span_id(), flags.with_sampled(sampled));
+        let span_context = SpanContext::new(trace_id, self.span_id(), flags.with_sampled(decision.is_sampled()));
         node.span_context = Some(span_context);
         node.state.suppression = node.state.suppression.below(traits.kept, traits.added);
-        node.recording = sampled || self.0.listens;
+        node.recording = decision.is_recorded() || self.0.listens;
         if node.recording {
             node.is_local_root = is_local_root;
             let anchor = node.state.anchor;
@@ -202,6 +202,7 @@ impl Tracer {
             record.head.sort = traits.sort;
             record.head.scope = traits.scope;
             record.head.parent_remote = parent_remote;
+            record.wanted = decision.is_recorded();
         }
     }
 
@@ -215,7 +216,7 @@ impl Tracer {
     }
 
     /// Before the node has ids of its own.
-    fn ask_sampler(&self, node: &Node, trace_id: TraceId, traits: &Traits, draft: &dyn Draft) -> bool {
+    fn ask_sampler(&self, node: &Node, trace_id: TraceId, traits: &Traits, draft: &dyn Draft) -> SamplingDecision {
         let visit = |visitor: &mut dyn AttributeVisitor| draft.show(visitor);
         let decide = || {
             self.0.sampler.sample(&SamplingInput {
@@ -228,7 +229,7 @@ impl Tracer {
                 attributes: &visit,
             })
         };
-        self.guarded(decide) == Some(SamplingDecision::Sample)
+        self.guarded(decide).unwrap_or(SamplingDecision::DROP)
     }
 
     #[inline(always)]

@@ -163,8 +163,8 @@ fn a_sampler_sees_the_headers_of_the_request() {
     impl throughline_core::Sampler for Tenants {
         fn sample(&self, input: &throughline_core::SamplingInput<'_>) -> throughline_core::SamplingDecision {
             match input.attribute("http.request.header.x-tenant") {
-                Some(_) => throughline_core::SamplingDecision::Sample,
-                None => throughline_core::SamplingDecision::Drop,
+                Some(_) => throughline_core::SamplingDecision::SAMPLE,
+                None => throughline_core::SamplingDecision::DROP,
             }
         }
     }

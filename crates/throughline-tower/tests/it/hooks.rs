@@ -71,7 +71,7 @@ fn of_a_server_may_cost_a_decision() {
                 "name" => drop(input.name().to_string()),
                 key => drop(input.attribute(key)),
             }
-            SamplingDecision::Sample
+            SamplingDecision::SAMPLE
         }
     }
     for (why, look, set_up, recorded) in [

@@ -23,7 +23,7 @@ impl Sampler for Places {
                 self.0.1.store(path.as_ptr().addr(), Ordering::SeqCst);
             }
         });
-        SamplingDecision::Drop
+        SamplingDecision::DROP
     }
 }
 

@@ -84,20 +84,20 @@ impl<S: Sync> FromRequestParts<S> for CurrentTraceId {
 /// }
 /// ```
 #[derive(Clone)]
-pub struct CurrentBaggage(Context);
+pub struct CurrentBaggage(Baggage);
 
 impl Deref for CurrentBaggage {
     type Target = Baggage;
 
     fn deref(&self) -> &Baggage {
-        self.0.baggage()
+        &self.0
     }
 }
 
 impl std::fmt::Debug for CurrentBaggage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Without its values: they are the user's.
-        f.debug_tuple("CurrentBaggage").field(&self.0).finish()
+        f.debug_set().entries(self.0.iter().map(throughline_core::Member::key)).finish()
     }
 }
 
@@ -105,6 +105,6 @@ impl<S: Sync> FromRequestParts<S> for CurrentBaggage {
     type Rejection = Infallible;
 
     async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(Context::current()))
+        Ok(Self(Context::current().baggage()))
     }
 }

@@ -13,6 +13,8 @@ use crate::span_context::trim_blanks;
 /// sent to **no** host unless the client layer was told which (`.baggage_to([…])`), and it is never copied to span
 /// attributes by itself.
 ///
+/// A pair may be [local](Self::with_local): it stays in the process.
+///
 /// At most [64 members](Self::MAX_MEMBERS) and [8192 bytes](Self::MAX_LENGTH) in all header lines together are read or
 /// written; beyond that whole members are left out, never a part of one
 /// ([W3C Baggage §3.3.2](https://www.w3.org/TR/baggage/#limits)).
@@ -36,6 +38,7 @@ pub struct Member {
     key: Box<str>,
     value: Box<str>,
     properties: Box<str>,
+    local: bool,
 }
 
 /// The key is no token, or the pair would exceed the limits.
@@ -144,6 +147,22 @@ impl Baggage {
         Ok(baggage)
     }
 
+    /// As [`with`](Self::with), with a pair that stays in the process: it is never sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`with`](Self::with).
+    pub fn with_local(&self, key: &str, value: &str) -> Result<Self, InvalidBaggage> {
+        let member = Member::new(key, value, "").ok_or(InvalidBaggage(()))?;
+        let mut members: Vec<Member> = self.iter().filter(|known| known.key() != key).cloned().collect();
+        members.push(Member { local: true, ..member });
+        let local: usize = members.iter().filter(|member| member.local).map(|m| m.key.len() + m.value.len()).sum();
+        if members.len() > Self::MAX_MEMBERS || local > Self::MAX_LENGTH {
+            return Err(InvalidBaggage(()));
+        }
+        Ok(Self::of(members))
+    }
+
     /// The same pairs but for one.
     #[must_use]
     pub fn without(&self, key: &str) -> Self {
@@ -154,25 +173,33 @@ impl Baggage {
         Self { members: (!members.is_empty()).then(|| members.into()) }
     }
 
-    /// The field value to send: whole members within the limits, although decoding and encoding may have made
-    /// what came in longer.
-    pub(crate) fn to_field(&self) -> String {
-        let mut text = String::new();
-        for member in self.iter().take(Self::MAX_MEMBERS) {
+    /// Whether there is a pair that may be sent.
+    pub(crate) fn has_remote(&self) -> bool {
+        self.iter().any(|member| !member.local)
+    }
+
+    /// The field value to send: whole members in so many bytes, although decoding and encoding may have made what came in
+    /// longer; and how many there was no room for.
+    pub(crate) fn to_field(&self, most: usize, may_leave: impl Fn(&str) -> bool) -> (String, usize) {
+        let (mut text, mut lost) = (String::new(), 0);
+        let remote = self.iter().filter(|member| !member.local && may_leave(&member.key));
+        for (at, member) in remote.enumerate() {
             let before = text.len();
             let comma = if before == 0 { "" } else { "," };
             let _ = write!(text, "{comma}{member}");
-            if text.len() > Self::MAX_LENGTH {
+            if text.len() > most || at >= Self::MAX_MEMBERS {
                 text.truncate(before);
+                lost += 1;
             }
         }
-        text
+        (text, lost)
     }
 }
 
+/// As it is sent: without the pairs that stay in the process.
 impl fmt::Display for Baggage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, member) in self.iter().enumerate() {
+        for (at, member) in self.iter().filter(|member| !member.local).enumerate() {
             if at > 0 {
                 f.write_char(',')?;
             }
@@ -212,10 +239,21 @@ impl Member {
         })
     }
 
+    /// Whether the pair stays in the process.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.local
+    }
+
+    /// The value as it is sent.
+    pub(crate) fn encoded_value(&self) -> impl fmt::Display {
+        Encoded(&self.value)
+    }
+
     fn new(key: &str, value: &str, properties: &str) -> Option<Self> {
         let properties = trim_str(properties);
         let fits = is_token(key.as_bytes()) && properties.split(';').all(|p| valid_property(p.as_bytes()));
-        fits.then(|| Self { key: key.into(), value: value.into(), properties: properties.into() })
+        fits.then(|| Self { key: key.into(), value: value.into(), properties: properties.into(), local: false })
     }
 
     /// `key OWS = OWS value *( OWS ; OWS property )`.
@@ -235,22 +273,32 @@ impl Member {
             key: std::str::from_utf8(key).ok()?.into(),
             value: decode(value).into(),
             properties: std::str::from_utf8(properties).ok()?.into(),
+            local: false,
         })
     }
 }
 
 impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}=", self.key)?;
-        for byte in self.value.bytes() {
+        write!(f, "{}={}", self.key, self.encoded_value())?;
+        if !self.properties.is_empty() {
+            write!(f, ";{}", self.properties)?;
+        }
+        Ok(())
+    }
+}
+
+/// Percent-encoded.
+struct Encoded<'a>(&'a str);
+
+impl fmt::Display for Encoded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.0.bytes() {
             if is_octet(byte) && byte != b'%' {
                 f.write_char(byte.into())?;
             } else {
                 write!(f, "%{byte:02X}")?;
             }
-        }
-        if !self.properties.is_empty() {
-            write!(f, ";{}", self.properties)?;
         }
         Ok(())
     }
@@ -282,12 +330,12 @@ fn is_token(text: &[u8]) -> bool {
 }
 
 /// `baggage-octet`: what a value may have on the wire.
-fn is_octet(byte: u8) -> bool {
+pub(crate) fn is_octet(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
 }
 
 /// Percent-decoded; a `%` that no two digits follow is literal.
-fn decode(value: &[u8]) -> Cow<'_, str> {
+pub(crate) fn decode(value: &[u8]) -> Cow<'_, str> {
     if !value.contains(&b'%') {
         return String::from_utf8_lossy(value);
     }

@@ -55,6 +55,18 @@ impl TraceId {
         Self::from_u128(u128::from_be_bytes(bytes))
     }
 
+    /// Reads 32 lower-case digits, or 16, which are those on the right.
+    #[inline]
+    pub(crate) fn from_hex(digits: &[u8]) -> Option<Self> {
+        let mut decoder = hex::Decoder::default();
+        let value = match digits.len() {
+            32 => (u128::from(decoder.sixteen(digits, 0)) << 64) | u128::from(decoder.sixteen(digits, 16)),
+            16 => decoder.sixteen(digits, 0).into(),
+            _ => return None,
+        };
+        Self::from_u128(value).filter(|_| decoder.is_sound())
+    }
+
     /// The id as a number.
     #[must_use]
     pub const fn to_u128(self) -> u128 {
@@ -81,14 +93,7 @@ impl FromStr for TraceId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let text = text.as_bytes();
-        if text.len() != 32 {
-            return Err(InvalidId(()));
-        }
-        let mut decoder = hex::Decoder::default();
-        let (high, low) = (decoder.sixteen(text, 0), decoder.sixteen(text, 16));
-        let id = Self::from_u128((u128::from(high) << 64) | u128::from(low));
-        id.filter(|_| decoder.is_sound()).ok_or(InvalidId(()))
+        if text.len() == 32 { Self::from_hex(text.as_bytes()) } else { None }.ok_or(InvalidId(()))
     }
 }
 
@@ -122,6 +127,17 @@ impl SpanId {
         Self::from_u64(u64::from_be_bytes(bytes))
     }
 
+    /// Reads 16 lower-case digits.
+    #[inline]
+    pub(crate) fn from_hex(digits: &[u8]) -> Option<Self> {
+        if digits.len() != 16 {
+            return None;
+        }
+        let mut decoder = hex::Decoder::default();
+        let value = decoder.sixteen(digits, 0);
+        Self::from_u64(value).filter(|_| decoder.is_sound())
+    }
+
     /// The id as a number.
     #[must_use]
     pub const fn to_u64(self) -> u64 {
@@ -147,13 +163,7 @@ impl FromStr for SpanId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let text = text.as_bytes();
-        if text.len() != 16 {
-            return Err(InvalidId(()));
-        }
-        let mut decoder = hex::Decoder::default();
-        let value = decoder.sixteen(text, 0);
-        Self::from_u64(value).filter(|_| decoder.is_sound()).ok_or(InvalidId(()))
+        Self::from_hex(text.as_bytes()).ok_or(InvalidId(()))
     }
 }
 

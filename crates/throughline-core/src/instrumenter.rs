@@ -122,9 +122,6 @@ impl<O: Operation> Instrumenter<O> {
     /// Starts a span below what came over the wire, or below the current context if nothing did.
     #[inline]
     pub fn start_remote(&self, parent: &Extracted<'_>, request: &O::Request<'_>) -> Span {
-        if parent.is_malformed() {
-            count(&self.tracer.inner().counters.malformed_parents);
-        }
         self.begin(Parent::Remote(parent), request)
     }
 

@@ -20,7 +20,9 @@
 //! | to | there is |
 //! |---|---|
 //! | carry the context | [`Context`], [`ContextExt`], [`WithContext`], [`ContextGuard`] |
-//! | put it on the wire | [`propagation`]: [`Composite`](propagation::Composite), carriers, one's own formats |
+//! | put it on the wire | [`propagation`]: [`Composite`](propagation::Composite) of W3C, B3, X-Ray, Jaeger, one's own formats; carriers |
+//! | keep it in a row, a job, a file | [`DurableContext`] |
+//! | give the request something to carry | [`Baggage`], [`BaggageField`] |
 //! | make spans | [`Tracer`], [`Span`], [`SpanRef`], [`Recording`] |
 //! | choose which | [`Sampler`], [`ParentBased`], [`TraceIdRatio`] |
 //! | take them | [`SpanSink`], [`FinishedSpan`], [`SpanBuffer`], [`Listener`] |
@@ -37,15 +39,18 @@
 //! # Features
 //!
 //! * `http` (default): [`http::HeaderMap`] as a carrier.
+//! * `serde`: [`DurableContext`], [`TraceId`] and [`SpanId`] as text.
 
 pub mod metrics;
 pub mod propagation;
 
 mod attribute;
 mod baggage;
+mod baggage_field;
 mod clock;
 mod context;
 mod diagnostics;
+mod durable;
 mod error_type;
 mod finished;
 mod flags;
@@ -59,6 +64,8 @@ mod random;
 mod record;
 mod resource;
 mod sampling;
+#[cfg(feature = "serde")]
+mod serde;
 mod sink;
 mod span;
 mod span_context;
@@ -68,12 +75,15 @@ mod text_list;
 mod tracer;
 mod tracestate;
 mod with_context;
+mod xray_ids;
 
 pub use self::attribute::{AttributeValue, AttributeVisitor, Attributes, Key, Value};
 pub use self::baggage::{Baggage, InvalidBaggage, Member};
+pub use self::baggage_field::{BaggageField, BaggageUpdateError};
 pub use self::clock::{Clock, ManualClock};
 pub use self::context::{Context, ContextGuard, Entered, misplaced_guards};
 pub use self::diagnostics::Diagnostic;
+pub use self::durable::{DurableContext, InvalidDurableContext};
 pub use self::error_type::{error_type, error_type_in_chain, error_type_with};
 pub use self::finished::{Event, EventData, FinishedSpan, Link, LinkData, SpanBuffer, SpanData};
 pub use self::flags::TraceFlags;
@@ -96,3 +106,4 @@ pub use self::text_list::TextList;
 pub use self::tracer::{SpanBuilder, Tracer, TracerBuilder, register_foreign_spans};
 pub use self::tracestate::{InvalidTraceState, TraceState};
 pub use self::with_context::{ContextExt, WithContext};
+pub use self::xray_ids::XRayIds;

@@ -59,7 +59,8 @@ impl TraceState {
         if !(1..=Self::MAX_MEMBERS).contains(&count) {
             return Err(InvalidTraceState(()));
         }
-        let text = if text.len() > Self::MAX_LENGTH { &*shorten(text, kept) } else { trim_blanks(text) };
+        let text =
+            if text.len() > Self::MAX_LENGTH { &*shorten(text, kept, Self::MAX_LENGTH) } else { trim_blanks(text) };
         SharedText::new(text).map(Self).ok_or(InvalidTraceState(()))
     }
 
@@ -113,6 +114,15 @@ impl TraceState {
     /// As [`insert`](Self::insert).
     pub fn new(key: &str, value: &str) -> Result<Self, InvalidTraceState> {
         Self::parse(single(key, value)?.as_bytes())
+    }
+
+    /// Whole members that fit into so many bytes, if any do, and how many did not. Members of more than 128 bytes go
+    /// first, then the right-most.
+    #[cold]
+    pub(crate) fn shortened(&self, most: usize) -> (Option<Self>, usize) {
+        let text = shorten(self.as_str().as_bytes(), 0, most);
+        let lost = split(self.as_str().as_bytes()).count() - split(&text).count();
+        (Self::parse(&text).ok(), lost)
     }
 
     #[cfg(feature = "http")]
@@ -246,12 +256,12 @@ fn level_1_key(key: &[u8]) -> bool {
     }
 }
 
-/// Whole members that fit into [`TraceState::MAX_LENGTH`], the first `kept` among them.
+/// Whole members that fit into so many bytes, the first `kept` among them.
 #[cold]
-fn shorten(text: &[u8], kept: usize) -> Vec<u8> {
+fn shorten(text: &[u8], kept: usize, most: usize) -> Vec<u8> {
     let mut members: Vec<&[u8]> = split(text).collect();
-    let length = |members: &[&[u8]]| members.iter().map(|m| m.len() + 1).sum::<usize>() - 1;
-    while length(&members) > TraceState::MAX_LENGTH {
+    let length = |members: &[&[u8]]| members.iter().map(|m| m.len() + 1).sum::<usize>().saturating_sub(1);
+    while members.len() > kept && length(&members) > most {
         let long = members[kept..].iter().rposition(|member| member.len() > LONG_MEMBER);
         members.remove(long.map_or(members.len() - 1, |at| at + kept));
     }

@@ -305,7 +305,7 @@ impl World {
                 ids: context.span_context(),
                 sampling: context.sampling_state(),
                 tracestate: context.tracestate().map(ToString::to_string),
-                baggage: wanted.baggage.filter(|n| *context.baggage() == baggage(*n)),
+                baggage: wanted.baggage.filter(|n| context.baggage() == baggage(*n)),
                 value: context.value::<u8>().copied(),
                 suppressed: wanted.suppressed.clone(),
                 all: context.is_instrumentation_suppressed(),

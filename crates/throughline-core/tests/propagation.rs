@@ -116,10 +116,8 @@ fn fields_are_the_union_in_order_and_built_in_formats_count_once() {
     assert_eq!(names(&Composite::none()), [""; 0]);
     let repeated = Composite::new([Format::Baggage, lone(), Format::Baggage, lone(), Format::TraceContext]);
     assert_eq!(names(&repeated), ["baggage", "x-lone", "x-lone-old", "traceparent", "tracestate"]);
-    assert_eq!(
-        format!("{:?}", Composite::new([Format::TraceContext, Format::TraceContext])).matches("TraceContext").count(),
-        1
-    );
+    let debug = |formats: &[Format]| format!("{:?}", Composite::new(formats.iter().cloned()));
+    assert_eq!(debug(&[Format::TraceContext, Format::TraceContext]), debug(&[Format::TraceContext]));
 }
 
 #[test]

@@ -75,7 +75,7 @@ impl Egress {
             None => self.otherwise,
         };
         let allow = both(chosen.unwrap_or(Allow::TRACE), limit);
-        if !allow.baggage && context.has_baggage() {
+        if !allow.baggage && context.has_remote_baggage() {
             withheld(chosen, tracer);
         }
         allow

@@ -3,7 +3,7 @@
 pub(crate) mod node;
 mod wrap;
 
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,7 +16,7 @@ use self::node::{Extras, Node};
 #[cfg(debug_assertions)]
 use crate::Diagnostic;
 use crate::kind::Suppression;
-use crate::{Baggage, SamplingState, SemanticKey, SpanContext, SpanRef, TraceState, Tracer};
+use crate::{Baggage, BaggageUpdateError, SamplingState, SemanticKey, SpanContext, SpanRef, TraceState, Tracer};
 
 /// What a piece of work belongs to: trace ids, sampling, tracestate, baggage, typed values, and the span that is
 /// being recorded.
@@ -218,36 +218,56 @@ impl Context {
         self.0.as_ref().and_then(|node| node.tracestate())
     }
 
-    /// The application's pairs that travel with the request. They are parsed at the first call.
+    /// The application's pairs that travel with the request, as they are now: a [`BaggageField`](crate::BaggageField) may
+    /// be updated. They are parsed at the first call.
     #[must_use]
-    pub fn baggage(&self) -> &Baggage {
-        static NONE: Baggage = Baggage::new();
-        self.0.as_ref().and_then(|node| node.baggage()).unwrap_or(&NONE)
+    pub fn baggage(&self) -> Baggage {
+        self.extras().map(|extras| extras.baggage.get()).unwrap_or_default()
     }
 
     /// Whether there may be baggage; does not parse it.
     #[inline]
     #[must_use]
     pub fn has_baggage(&self) -> bool {
-        self.0.as_ref().and_then(|node| node.extras.as_deref()).is_some_and(|extras| !extras.baggage.is_empty())
+        self.extras().is_some_and(|extras| !extras.baggage.is_empty())
+    }
+
+    /// Whether there may be baggage that travels with the request; does not parse it.
+    #[inline]
+    #[must_use]
+    pub fn has_remote_baggage(&self) -> bool {
+        self.extras().is_some_and(|extras| extras.baggage.has_remote())
+    }
+
+    /// The baggage as it came, if nobody has changed it and it may be sent on as it is.
+    pub(crate) fn unread_baggage(&self) -> Option<&[u8]> {
+        self.extras()?.baggage.unread()
+    }
+
+    /// Changes the baggage for all that share it.
+    pub(crate) fn update_baggage(
+        &self,
+        change: impl FnOnce(&Baggage) -> Result<Baggage, BaggageUpdateError>,
+    ) -> Result<(), BaggageUpdateError> {
+        self.extras().ok_or(BaggageUpdateError::NotShared)?.baggage.update(change)
+    }
+
+    #[inline]
+    fn extras(&self) -> Option<&Extras> {
+        self.0.as_ref().and_then(|node| node.extras.as_deref())
     }
 
     /// A value that was put into the context or one above it.
     #[must_use]
     pub fn value<T: Any + Send + Sync>(&self) -> Option<&T> {
-        let extras = self.0.as_ref()?.extras.as_deref()?;
-        let (_, value) = extras.values.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
-        value.downcast_ref()
+        self.extras()?.value()
     }
 
     /// The same context with a value; one of the same type is replaced. Use a type of your own: a newtype cannot
     /// collide with anybody else's.
     #[must_use]
     pub fn with_value<T: Any + Send + Sync>(&self, value: T) -> Self {
-        self.with_extras(|extras| {
-            extras.values.retain(|(id, _)| *id != TypeId::of::<T>());
-            extras.values.push((TypeId::of::<T>(), Arc::new(value)));
-        })
+        self.with_extras(|extras| extras.set_value(value))
     }
 
     /// The same context with other baggage.

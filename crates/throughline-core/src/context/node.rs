@@ -9,7 +9,7 @@ use crate::kind::Suppression;
 use crate::propagation::Extracted;
 use crate::record::Record;
 use crate::stats::count;
-use crate::{Baggage, Context, Recording, SamplingState, SpanContext, TraceState, Tracer};
+use crate::{Baggage, Context, Recording, SamplingState, SpanContext, TraceId, TraceState, Tracer};
 
 /// The immutable part of a context, and the cell of its span if it has one of its own.
 pub(crate) struct Node {
@@ -66,6 +66,8 @@ struct Pool {
 pub(crate) struct LazyBaggage {
     raw: Vec<u8>,
     parsed: OnceLock<Baggage>,
+    /// What it was changed to, for all copies.
+    updated: OnceLock<Arc<Mutex<Option<Baggage>>>>,
 }
 
 // === impl Node ===
@@ -114,10 +116,6 @@ impl Node {
     #[inline]
     pub(crate) fn tracestate(&self) -> Option<&TraceState> {
         self.extras.as_deref().and_then(|extras| extras.tracestate.get())
-    }
-
-    pub(crate) fn baggage(&self) -> Option<&Baggage> {
-        self.extras.as_deref().map(|extras| extras.baggage.get())
     }
 
     /// A node with the same content and no cell of its own.
@@ -201,7 +199,7 @@ impl Node {
     /// Takes over what came over the wire, on top of what was inherited.
     #[inline(always)]
     pub(crate) fn adopt(&mut self, extracted: &Extracted<'_>, ambient: &Context) {
-        if extracted.span_context.is_some() || extracted.sampling != SamplingState::Defer {
+        if extracted.has_trace() {
             self.span_context = extracted.span_context;
             self.state.sampling = extracted.sampling;
             self.state.anchor = Anchor::latest();
@@ -216,6 +214,33 @@ impl Node {
         let tracestate = if extracted.span_context.is_some() { &*extracted.tracestate } else { &[] };
         if !tracestate.is_empty() || !extracted.baggage.is_empty() {
             self.receive(tracestate, &extracted.baggage);
+        }
+        if extracted.trace_id.is_some() {
+            self.seed(extracted);
+        }
+    }
+
+    /// Keeps the id that a trace is to have which begins below.
+    #[cold]
+    fn seed(&mut self, extracted: &Extracted<'_>) {
+        if let Some(trace_id) = extracted.trace_id.filter(|_| extracted.span_context.is_none()) {
+            let mut extras = self.extras.take().map_or_else(Extras::default, |extras| extras.copy());
+            extras.set_value(Seed(trace_id));
+            self.extras = Some(Arc::new(extras));
+        }
+    }
+
+    /// The id for a trace that begins here, if somebody has chosen it.
+    #[inline]
+    pub(crate) fn seeded_trace_id(&self) -> Option<TraceId> {
+        self.extras.as_deref()?.value::<Seed>().map(|seed| seed.0)
+    }
+
+    /// Makes sure that all of a local trace share their baggage.
+    #[inline]
+    pub(crate) fn share_baggage(&mut self) {
+        if self.extras.is_none() {
+            self.receive(&[], &[]);
         }
     }
 
@@ -232,6 +257,7 @@ impl Node {
             extras.baggage.fill(&extracted.baggage);
         }
         self.extras = (!extras.is_empty()).then(|| Arc::new(extras));
+        self.seed(extracted);
     }
 
     /// Another trace has begun: what vendors said of the old one is not about it.
@@ -291,8 +317,19 @@ impl Extras {
             && self.values.is_empty()
     }
 
-    /// The same content to be changed.
+    pub(crate) fn value<T: Any>(&self) -> Option<&T> {
+        let (_, value) = self.values.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
+        value.downcast_ref()
+    }
+
+    pub(crate) fn set_value<T: Any + Send + Sync>(&mut self, value: T) {
+        self.values.retain(|(id, _)| *id != TypeId::of::<T>());
+        self.values.push((TypeId::of::<T>(), Arc::new(value)));
+    }
+
+    /// The same content to be changed. Updates of baggage are seen by both.
     pub(crate) fn copy(&self) -> Self {
+        self.baggage.updated.get_or_init(Arc::default);
         Self { tracestate: self.tracestate.clone(), baggage: self.baggage.clone(), values: self.values.clone() }
     }
 }
@@ -332,19 +369,69 @@ impl LazyBaggage {
         if self.parsed.get().is_some() {
             self.parsed = OnceLock::new();
         }
+        if self.updated.get().is_some() {
+            self.updated = OnceLock::new();
+        }
     }
 
-    pub(crate) fn get(&self) -> &Baggage {
+    pub(crate) fn get(&self) -> Baggage {
+        self.updated().unwrap_or_else(|| self.as_it_came().clone())
+    }
+
+    fn as_it_came(&self) -> &Baggage {
         self.parsed.get_or_init(|| Baggage::parse(&self.raw))
+    }
+
+    #[inline]
+    fn updated(&self) -> Option<Baggage> {
+        self.updated.get().and_then(|updated| updated.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     pub(crate) fn set(&mut self, baggage: Baggage) {
         self.raw.clear();
         self.parsed = OnceLock::from(baggage);
+        self.updated = OnceLock::new();
     }
 
+    pub(crate) fn update<E>(&self, change: impl FnOnce(&Baggage) -> Result<Baggage, E>) -> Result<(), E> {
+        let updated = self.updated.get_or_init(Arc::default);
+        let mut updated = updated.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(updated.as_ref().unwrap_or_else(|| self.as_it_came()))?;
+        *updated = Some(changed);
+        Ok(())
+    }
+
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.raw.is_empty() && self.parsed.get().is_none_or(Baggage::is_empty)
+        self.holds_no(|baggage| !baggage.is_empty())
+    }
+
+    #[inline]
+    pub(crate) fn has_remote(&self) -> bool {
+        !self.holds_no(Baggage::has_remote)
+    }
+
+    #[inline]
+    fn holds_no(&self, wanted: impl Fn(&Baggage) -> bool) -> bool {
+        if self.updated.get().is_some() {
+            if let Some(updated) = self.updated() {
+                return !wanted(&updated);
+            }
+        }
+        self.raw.is_empty() && !self.parsed.get().is_some_and(wanted)
+    }
+
+    /// What came, if nobody has changed it and every carrier can have it: no more than the members that may be sent, and
+    /// nothing but printable ASCII, blanks and tabs.
+    pub(crate) fn unread(&self) -> Option<&[u8]> {
+        let mut commas = 0;
+        let mut plain = true;
+        for &byte in &self.raw {
+            commas += usize::from(byte == b',');
+            plain &= matches!(byte, b' '..=b'~' | b'\t');
+        }
+        let fits = plain && !self.raw.is_empty() && commas < Baggage::MAX_MEMBERS;
+        if fits && self.updated().is_none() { Some(&self.raw) } else { None }
     }
 }
 
@@ -388,6 +475,9 @@ pub(crate) fn put_back(mut node: Arc<Node>) {
 pub(crate) fn keep(node: Arc<Node>) {
     let _ = POOL.try_with(|pool| pool.push(node));
 }
+
+/// The id for a trace that begins below.
+struct Seed(TraceId);
 
 thread_local! {
     static POOL: Pool = const { Pool { len: Cell::new(0), nodes: [const { Cell::new(None) }; POOLED] } };

@@ -1,66 +1,90 @@
 //! Several formats as one propagator.
 
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
-use super::carrier::Fields;
+use super::carrier::{FieldSet, Fields};
 #[cfg(feature = "http")]
-use super::carrier::HeaderScan;
-use super::{Allow, Extracted, Extractor, Field, Injector, Propagator, TraceContext, W3cBaggage};
-use crate::Context;
+use super::carrier::{FormatScan, HeaderScan};
+use super::counters::Counters;
+use super::outbound::Outbound;
+use super::wire::Wire as _;
+use super::{Allow, Extracted, Extractor, Field, Format, Injector, Propagator, TraceContext, W3cBaggage};
+use crate::{Baggage, BaggageField, Context, TraceState};
 
-/// One format of a [`Composite`].
-#[derive(Clone)]
-#[non_exhaustive]
-pub enum Format {
-    /// W3C trace context.
-    TraceContext,
-    /// W3C baggage.
-    Baggage,
-    /// One's own.
-    Custom(Arc<dyn Propagator>),
-}
-
-/// Several formats as one: each writes, each reads, a later one's finding replaces an earlier one's.
+/// Several formats as one: each reads, each writes.
 ///
-/// Before anything is written the fields of **every** format are cleared, else a stale field of one would outlive what
-/// another wrote. The built-in formats are called without indirection.
+/// Before anything is written the fields of **every** format are cleared, those that are only read included, else a stale
+/// field of one would outlive what another wrote. The built-in formats are called without indirection.
+///
+/// An estate that moves from B3 to W3C reads both and writes what everybody understands, until it need not:
 ///
 /// ```
-/// use throughline_core::propagation::{Composite, Propagator};
+/// use throughline_core::propagation::{B3, Composite, Format, Policy};
 ///
-/// let names: Vec<_> = Composite::w3c().fields().iter().map(|field| field.as_str()).collect();
-/// assert_eq!(names, ["traceparent", "tracestate", "baggage"]);
+/// let composite = Composite::new([Format::TraceContext, Format::Baggage, Format::B3(B3::Single)])
+///     .policy(Policy::FirstWins)
+///     .injecting([Format::TraceContext, Format::Baggage]);
+/// # let _ = composite;
 /// ```
+///
+/// # Limits
+///
+/// What comes in is bounded before it is taken apart: 8,192 bytes of baggage over all lines and fields, 32 members of
+/// tracestate, 1 KiB of ids. What goes out is bounded by each format and by [`outbound_budget`](Self::outbound_budget).
+/// What was ignored, cut or left out is counted in [`Stats`](crate::Stats), and never logged.
 #[derive(Clone, Debug)]
 pub struct Composite {
-    formats: Vec<Format>,
-    fields: Vec<Field>,
-    custom: bool,
-    /// Exactly what most services use, read without looking at the list.
-    w3c: bool,
+    reads: Vec<Format>,
+    writes: Vec<Format>,
+    messages: Option<Vec<Format>>,
+    /// Of all formats, whichever way they go.
+    fields: FieldSet,
+    policy: Policy,
+    /// The only keys of baggage that come in or leave, if there are such.
+    keys: Option<Vec<Box<str>>>,
+    has_baggage_fields: bool,
+    budget: usize,
+    /// Exactly what most services use, read and written without looking at the lists.
+    reads_w3c: bool,
+    writes_w3c: bool,
+    pub(crate) counters: Counters,
 }
 
+/// Whom a [`Composite`] believes where several formats have found something.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Policy {
+    /// A later format's finding replaces an earlier one's, as in OpenTelemetry.
+    #[default]
+    LastWins,
+    /// The first format that finds something is believed, and those behind it are not read, as in Sleuth. A trace and
+    /// baggage are two findings.
+    FirstWins,
+}
+
+// === impl Composite ===
+
 impl Composite {
-    /// These formats, in this order; repeated built-in ones count once.
+    /// The most bytes of names and values that are written by default, which is what some servers take of all headers.
+    pub const OUTBOUND_BUDGET: usize = 16 * 1024;
+
+    /// These formats, in this order, both ways; repeated built-in ones count once.
     #[must_use]
     pub fn new(formats: impl IntoIterator<Item = Format>) -> Self {
-        let mut this = Self { formats: Vec::new(), fields: Vec::new(), custom: false, w3c: false };
-        for format in formats {
-            let known = |other: &Format| std::mem::discriminant(other) == std::mem::discriminant(&format);
-            if matches!(format, Format::Custom(_)) || !this.formats.iter().any(known) {
-                for field in format.fields() {
-                    if !this.fields.contains(field) {
-                        this.fields.push(field.clone());
-                    }
-                }
-                this.custom |= matches!(format, Format::Custom(_));
-                this.formats.push(format);
-            }
-        }
-        this.w3c = matches!(this.formats[..], [Format::TraceContext, Format::Baggage]);
-        this
+        let reads = unique(formats);
+        let this = Self {
+            writes: reads.clone(),
+            reads,
+            messages: None,
+            fields: FieldSet::default(),
+            policy: Policy::default(),
+            keys: None,
+            has_baggage_fields: false,
+            budget: Self::OUTBOUND_BUDGET,
+            reads_w3c: false,
+            writes_w3c: false,
+            counters: Counters::default(),
+        };
+        this.settled()
     }
 
     /// The default: W3C trace context and W3C baggage.
@@ -75,18 +99,103 @@ impl Composite {
         Self::new([])
     }
 
+    /// Reads these formats, in place of those that were given before.
+    #[must_use]
+    pub fn extracting(mut self, formats: impl IntoIterator<Item = Format>) -> Self {
+        self.reads = unique(formats);
+        self.settled()
+    }
+
+    /// Writes these formats, in place of those that were given before.
+    #[must_use]
+    pub fn injecting(mut self, formats: impl IntoIterator<Item = Format>) -> Self {
+        self.writes = unique(formats);
+        self.settled()
+    }
+
+    /// Writes these formats to messages ([`inject_message`](Self::inject_message)), which brokers keep and whose headers
+    /// are dearer than a request's; by default the same ones as to requests.
+    ///
+    /// ```
+    /// use throughline_core::propagation::{B3, Composite, Format};
+    ///
+    /// // As Brave does: several headers for requests, one for messages.
+    /// let brave = Composite::new([Format::B3(B3::Multi)]).injecting_messages([Format::B3(B3::Single)]);
+    /// # let _ = brave;
+    /// ```
+    #[must_use]
+    pub fn injecting_messages(mut self, formats: impl IntoIterator<Item = Format>) -> Self {
+        self.messages = Some(unique(formats));
+        self.settled()
+    }
+
+    /// Whom to believe where several formats have found something; by default the last.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self.settled()
+    }
+
+    /// The application's fields of baggage, and no others: what else comes in is dropped unread, what else is set in the
+    /// process does not leave it. Local fields do neither. By default all baggage travels.
+    ///
+    /// With fields the baggage of every local trace can be [updated](BaggageField::update).
+    #[must_use]
+    pub fn baggage_fields<'a>(mut self, fields: impl IntoIterator<Item = &'a BaggageField>) -> Self {
+        let remote = fields.into_iter().filter(|field| !field.is_local());
+        self.keys = Some(remote.map(|field| field.key().into()).collect());
+        self.has_baggage_fields = true;
+        self.settled()
+    }
+
+    /// At most so many bytes of names and values are written by one injection; by default
+    /// [`OUTBOUND_BUDGET`](Self::OUTBOUND_BUDGET).
+    ///
+    /// Ids and sampling are always written. What there is no room for is left out member by member, and counted: first
+    /// baggage, from its end; then tracestate, members of more than 128 bytes before the right-most.
+    #[must_use]
+    pub fn outbound_budget(mut self, bytes: usize) -> Self {
+        self.budget = bytes;
+        self.settled()
+    }
+
+    fn settled(mut self) -> Self {
+        self.fields = FieldSet::default();
+        for format in self.reads.iter().chain(&self.writes).chain(self.messages.iter().flatten()) {
+            format.add_fields(&mut self.fields);
+        }
+        let w3c = |formats: &[Format]| matches!(formats, [Format::TraceContext, Format::Baggage]);
+        self.reads_w3c = w3c(&self.reads) && self.keys.is_none();
+        self.writes_w3c = w3c(&self.writes)
+            && self.keys.is_none()
+            && self.fields.fields().len() == 3
+            && self.budget >= TraceState::MAX_LENGTH + Baggage::MAX_LENGTH + ROOM_FOR_NAMES;
+        self
+    }
+
+    /// Whether baggage fields were declared, which may be updated in every local trace.
+    #[inline]
+    pub(crate) fn has_baggage_fields(&self) -> bool {
+        self.has_baggage_fields
+    }
+
     /// As [`Propagator::extract`], without indirection if the carrier's type is known.
     #[inline]
     pub fn extract_from<'a, E: Extractor>(&self, carrier: &'a E) -> Extracted<'a> {
         self.read(carrier)
     }
 
-    /// Reads from headers in one pass: cheaper than looking each field up, as long as there are not very many.
+    /// Reads from headers in one pass, or two with other formats than W3C's: cheaper than looking each field up, as long
+    /// as there are not very many.
     #[cfg(feature = "http")]
     #[inline]
     #[must_use]
     pub fn extract_headers<'a>(&self, headers: &'a http::HeaderMap) -> Extracted<'a> {
-        if headers.len() > MANY_HEADERS { self.read(headers) } else { self.read(&HeaderScan::new(headers)) }
+        if self.reads_w3c && headers.len() > MANY_HEADERS {
+            self.read(headers)
+        } else {
+            self.extract_scanned(&HeaderScan::new(headers))
+        }
     }
 
     /// Reads from headers that were looked through before.
@@ -94,15 +203,21 @@ impl Composite {
     #[inline(always)]
     #[must_use]
     pub fn extract_scanned<'a>(&self, scan: &HeaderScan<'a>) -> Extracted<'a> {
-        self.read(scan)
+        if self.reads_w3c { self.read(scan) } else { self.read_scanned(*scan) }
+    }
+
+    #[cfg(feature = "http")]
+    #[inline(never)]
+    fn read_scanned<'a>(&self, scan: HeaderScan<'a>) -> Extracted<'a> {
+        self.read(&FormatScan::new(scan))
     }
 
     /// Writes to headers: as [`inject_into`](Self::inject_into), with one pass over the headers that are there.
     #[cfg(feature = "http")]
     #[inline]
     pub fn inject_headers(&self, context: &Context, allow: Allow, headers: &mut http::HeaderMap) {
-        if self.w3c && headers.len() <= MANY_HEADERS {
-            super::w3c::inject_headers(context, allow, headers);
+        if self.writes_w3c && headers.len() <= MANY_HEADERS {
+            super::w3c::inject_headers(context, allow, headers, &self.counters);
         } else {
             self.inject_into(context, allow, headers);
         }
@@ -110,46 +225,59 @@ impl Composite {
 
     // Inlined by force: what is found is a hundred bytes, and they stay where the caller wants them.
     #[inline(always)]
-    fn read<'a>(&self, carrier: impl Fields<'a> + Copy) -> Extracted<'a> {
+    fn read<'a>(&self, carrier: impl Fields<'a>) -> Extracted<'a> {
         let mut found = Extracted::NOTHING;
-        if self.w3c {
-            TraceContext.read(carrier, &mut found);
-            W3cBaggage.read(carrier, &mut found);
+        if self.reads_w3c {
+            TraceContext.read_trace(&carrier, &mut found);
+            W3cBaggage.read_baggage(&carrier, &mut found);
         } else {
-            self.read_formats(carrier, &mut found);
+            self.read_formats(&carrier, &mut found);
+        }
+        if found.malformed || found.oversized {
+            self.counters.extracted(&found);
         }
         found
     }
 
     #[inline(never)]
-    fn read_formats<'a>(&self, carrier: impl Fields<'a> + Copy, found: &mut Extracted<'a>) {
-        for format in &self.formats {
-            match format {
-                Format::TraceContext => TraceContext.read(carrier, found),
-                Format::Baggage => W3cBaggage.read(carrier, found),
-                Format::Custom(propagator) => found.merge(extract_guarded(&**propagator, carrier.carrier())),
-            }
+    fn read_formats<'a>(&self, carrier: &impl Fields<'a>, found: &mut Extracted<'a>) {
+        for format in &self.reads {
+            let first = self.policy == Policy::FirstWins;
+            let trace = !(first && found.has_trace());
+            let baggage = !(first && !found.baggage.is_empty());
+            format.read(carrier, trace, baggage, found, &self.counters);
+        }
+        if let Some(keys) = self.keys.as_ref().filter(|_| !found.baggage.is_empty()) {
+            found.keep_baggage(keys);
         }
     }
 
     /// As [`Propagator::inject`], without indirection if the carrier's type is known.
     #[inline]
     pub fn inject_into<I: Injector>(&self, context: &Context, allow: Allow, carrier: &mut I) {
-        // The built-in formats write or remove each of their fields, and share none.
-        if self.custom {
-            for field in &self.fields {
-                carrier.remove(field);
-            }
+        self.write(&self.writes, context, allow, carrier);
+    }
+
+    /// Writes the formats that messages have ([`injecting_messages`](Self::injecting_messages)).
+    #[inline]
+    pub fn inject_message<I: Injector>(&self, context: &Context, allow: Allow, carrier: &mut I) {
+        self.write(self.messages.as_deref().unwrap_or(&self.writes), context, allow, carrier);
+    }
+
+    #[inline]
+    fn write<I: Injector>(&self, formats: &[Format], context: &Context, allow: Allow, carrier: &mut I) {
+        carrier.clear(&self.fields);
+        let mut out = Outbound::new(context, allow).only(self.keys.as_deref());
+        if self.budget != Self::OUTBOUND_BUDGET {
+            let ids: usize = formats.iter().map(Format::id_bytes).sum();
+            let tracestate = formats.iter().any(|format| matches!(format, Format::TraceContext));
+            out = out.within(self.budget.saturating_sub(ids), tracestate);
         }
-        for format in &self.formats {
-            match format {
-                Format::TraceContext => TraceContext.inject_into(context, allow, carrier),
-                Format::Baggage => W3cBaggage.inject_into(context, allow, carrier),
-                Format::Custom(propagator) => {
-                    // A format that panics has written what it has written; the request goes out all the same.
-                    let _ = catch_unwind(AssertUnwindSafe(|| propagator.inject(context, allow, carrier)));
-                }
-            }
+        for format in formats {
+            format.write(&mut out, carrier, &self.counters);
+        }
+        if out.lost.tracestate + out.lost.baggage > 0 {
+            self.counters.lost(out.lost);
         }
     }
 }
@@ -170,50 +298,83 @@ impl Propagator for Composite {
     }
 
     fn fields(&self) -> &[Field] {
-        &self.fields
+        self.fields.fields()
+    }
+
+    fn prefixes(&self) -> &[&'static str] {
+        self.fields.prefixes()
     }
 }
 
 impl Format {
-    fn fields(&self) -> &[Field] {
+    fn read<'a>(
+        &self,
+        carrier: &impl Fields<'a>,
+        trace: bool,
+        baggage: bool,
+        found: &mut Extracted<'a>,
+        counters: &Counters,
+    ) {
+        macro_rules! built_in {
+            ($format:expr) => {{
+                if trace {
+                    $format.read_trace(carrier, found);
+                }
+                if baggage {
+                    $format.read_baggage(carrier, found);
+                }
+            }};
+        }
         match self {
-            Self::TraceContext => TraceContext.fields(),
-            Self::Baggage => W3cBaggage.fields(),
-            Self::Custom(propagator) => propagator.fields(),
+            Self::TraceContext => built_in!(TraceContext),
+            Self::Baggage => built_in!(W3cBaggage),
+            Self::B3(format) => built_in!(*format),
+            Self::XRay(format) => built_in!(*format),
+            Self::Jaeger => built_in!(super::Jaeger),
+            Self::OtTrace => built_in!(super::OtTrace),
+            Self::Custom(propagator) if trace || baggage => {
+                // A format that panics has found nothing.
+                match catch_unwind(AssertUnwindSafe(|| propagator.extract(carrier.carrier()))) {
+                    Ok(later) => found.merge(later, trace, baggage),
+                    Err(_) => counters.panicked(),
+                }
+            }
+            Self::Custom(_) => {}
+        }
+    }
+
+    #[inline]
+    fn write<I: Injector>(&self, out: &mut Outbound<'_>, carrier: &mut I, counters: &Counters) {
+        match self {
+            Self::TraceContext => TraceContext.write(out, carrier),
+            Self::Baggage => W3cBaggage.write(out, carrier),
+            Self::B3(format) => format.write(out, carrier),
+            Self::XRay(format) => format.write(out, carrier),
+            Self::Jaeger => super::Jaeger.write(out, carrier),
+            Self::OtTrace => super::OtTrace.write(out, carrier),
+            Self::Custom(propagator) => {
+                // A format that panics has written what it has written; the request goes out all the same.
+                let inject = || propagator.inject(out.context(), out.allowed(), carrier);
+                if catch_unwind(AssertUnwindSafe(inject)).is_err() {
+                    counters.panicked();
+                }
+            }
         }
     }
 }
 
-impl fmt::Debug for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TraceContext => f.write_str("TraceContext"),
-            Self::Baggage => f.write_str("Baggage"),
-            Self::Custom(propagator) => f.debug_tuple("Custom").field(&propagator.fields()).finish(),
+fn unique(formats: impl IntoIterator<Item = Format>) -> Vec<Format> {
+    let mut unique: Vec<Format> = Vec::new();
+    for format in formats {
+        if !unique.iter().any(|known| known.is_same_built_in(&format)) {
+            unique.push(format);
         }
     }
-}
-
-/// A format that panics has found nothing.
-fn extract_guarded<'a>(propagator: &dyn Propagator, carrier: &'a dyn Extractor) -> Extracted<'a> {
-    let found = catch_unwind(AssertUnwindSafe(|| propagator.extract(carrier)));
-    found.unwrap_or(Extracted { malformed: true, ..Extracted::NOTHING })
-}
-
-impl Injector for &mut dyn Injector {
-    fn set(&mut self, field: &Field, value: &[u8]) {
-        (**self).set(field, value);
-    }
-
-    fn remove(&mut self, field: &Field) {
-        (**self).remove(field);
-    }
-
-    fn set_tracestate(&mut self, field: &Field, value: &crate::TraceState) {
-        (**self).set_tracestate(field, value);
-    }
+    unique
 }
 
 /// From so many headers on, hashed look-ups are cheaper than a pass.
 #[cfg(feature = "http")]
 const MANY_HEADERS: usize = 20;
+/// `traceparent` and the names of the other two.
+const ROOM_FOR_NAMES: usize = 11 + 55 + 10 + 7;

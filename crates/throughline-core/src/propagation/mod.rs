@@ -1,14 +1,45 @@
 //! Contexts on the wire: formats, carriers, and what was read.
+//!
+//! # What formats can say about sampling
+//!
+//! | | W3C | B3 | X-Ray | Jaeger | OpenTracing | [durable](crate::DurableContext) |
+//! |---|---|---|---|---|---|---|
+//! | *accept*, *deny* with ids | yes | yes | yes | yes | yes, of the id the right half | yes |
+//! | *defer* with ids | in tracestate | yes | yes | as *deny* | yes | yes |
+//! | *debug* with ids | in tracestate | yes | as *accept* | yes | as *accept* | yes |
+//! | *accept* without ids | no | yes | yes | no | yes | yes |
+//! | *deny* without ids | no | yes | yes | no | yes | yes |
+//! | *debug* without ids | no | yes | as *accept* | yes | as *accept* | yes |
+//!
+//! W3C's one bit cannot say *defer* and *debug*: they travel in a tracestate member of our own, `throughline=debug:{span}`,
+//! which is believed only in front and beside the `traceparent` of that span; whoever makes a span between has decided.
+//! (The member `ot` is OpenTelemetry's SDKs' alone.) The *random* flag and tracestate travel in W3C and durable only;
+//! baggage in W3C's `baggage`, Jaeger and OpenTracing, and outwards in X-Ray.
 
+mod b3;
 pub mod carrier;
 mod composite;
+mod counters;
 mod extracted;
+mod format;
+mod jaeger;
+mod ot_trace;
+mod outbound;
+mod pairs;
 mod w3c;
+mod wire;
+mod xray;
 
-pub use self::carrier::{Extractor, Field, FieldValue, Injector};
-pub use self::composite::{Composite, Format};
+pub use self::b3::B3;
+pub use self::carrier::{Extractor, Field, FieldSet, FieldValue, Injector};
+pub use self::composite::{Composite, Policy};
+pub(crate) use self::counters::Counters;
 pub use self::extracted::Extracted;
+pub use self::format::Format;
+pub use self::jaeger::Jaeger;
+pub use self::ot_trace::OtTrace;
 pub use self::w3c::{TraceContext, W3cBaggage};
+pub use self::xray::XRay;
 
 use crate::Context;
 
@@ -41,6 +72,11 @@ pub trait Propagator: Send + Sync + 'static {
 
     /// The fields that [`inject`](Self::inject) may write.
     fn fields(&self) -> &[Field];
+
+    /// How the names of further fields begin that it may write, in lower case: of formats that make a field per key.
+    fn prefixes(&self) -> &[&'static str] {
+        &[]
+    }
 }
 
 /// What may be told to a destination.
@@ -64,3 +100,6 @@ impl Allow {
     /// Nothing; fields that are there already are still removed.
     pub const NONE: Self = Self { ids: false, tracestate: false, baggage: false };
 }
+
+/// The member of tracestate that says what `traceparent` has no bit for.
+const W3C_MEMBER: &str = "throughline";

@@ -8,8 +8,17 @@ use http::{HeaderMap, HeaderValue};
 #[cfg(feature = "http")]
 use super::carrier::put;
 use super::carrier::{BAGGAGE, Fields, TRACEPARENT, TRACESTATE};
-use super::{Allow, Extracted, Extractor, Field, FieldValue, Injector, Propagator};
-use crate::{Baggage, Context, SamplingState, SpanContext, TraceState};
+#[cfg(feature = "http")]
+use super::counters::Counters;
+use super::outbound::Outbound;
+use super::wire::{Wire, propagator};
+#[cfg(feature = "http")]
+use super::{Allow, Propagator, outbound};
+use super::{Extracted, Extractor, Field, FieldValue, Injector, W3C_MEMBER};
+#[cfg(feature = "http")]
+use crate::Context;
+use crate::span_context::trim_blanks;
+use crate::{Baggage, SamplingState, SpanContext, TraceState};
 
 /// W3C `traceparent` and `tracestate` ([Trace Context](https://www.w3.org/TR/trace-context-2/)).
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,13 +28,14 @@ pub struct TraceContext;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct W3cBaggage;
 
+propagator!(TraceContext);
+propagator!(W3cBaggage);
+
 // === impl TraceContext ===
 
-impl TraceContext {
-    /// Reads on top of what other formats found before.
+impl Wire for TraceContext {
     #[inline(always)]
-    #[expect(clippy::needless_pass_by_value, reason = "a reference or two, and inlined")]
-    pub(super) fn read<'a>(self, carrier: impl Fields<'a>, found: &mut Extracted<'a>) {
+    fn read_trace<'a>(self, carrier: &impl Fields<'a>, found: &mut Extracted<'a>) {
         let parent = match carrier.traceparent() {
             FieldValue::Absent => return,
             // §3.2: one header; of two, neither can be believed.
@@ -47,53 +57,71 @@ impl TraceContext {
                 (_, false) => found.lose_tracestate(),
             },
         }
+        if found.tracestate.starts_with(W3C_MEMBER.as_bytes()) {
+            read_own_member(parent, found);
+        }
     }
 
     #[inline]
-    pub(super) fn inject_into<I: Injector + ?Sized>(self, context: &Context, allow: Allow, carrier: &mut I) {
-        let span = context.span_context().filter(|_| allow.ids);
-        let Some(span) = span else {
-            carrier.remove(&TRACEPARENT);
-            carrier.remove(&TRACESTATE);
-            return;
-        };
-        carrier.set(&TRACEPARENT, &span.to_traceparent());
-        match context.tracestate().filter(|_| allow.tracestate) {
-            Some(state) => carrier.set_tracestate(&TRACESTATE, state),
-            None => carrier.remove(&TRACESTATE),
+    fn write<I: Injector + ?Sized>(self, out: &mut Outbound<'_>, to: &mut I) {
+        let Some(span) = out.span() else { return };
+        to.set(&TRACEPARENT, &span.to_traceparent());
+        if let Some(state) = out.tracestate(span) {
+            to.set_tracestate(&TRACESTATE, &state);
         }
     }
-}
 
-impl Propagator for TraceContext {
-    fn inject(&self, context: &Context, allow: Allow, carrier: &mut dyn Injector) {
-        self.inject_into(context, allow, carrier);
-    }
-
-    fn extract<'a>(&self, carrier: &'a dyn Extractor) -> Extracted<'a> {
-        let mut found = Extracted::NOTHING;
-        self.read(carrier, &mut found);
-        found
-    }
-
-    fn fields(&self) -> &[Field] {
+    fn fields(self) -> &'static [Field] {
         static FIELDS: [Field; 2] = [Field::new("traceparent"), Field::new("tracestate")];
         &FIELDS
     }
+
+    fn id_bytes(self) -> usize {
+        11 + 55
+    }
+}
+
+/// Takes our own member out of the front. It is believed beside the `traceparent` of the span that it names: whoever made
+/// another span has decided on it.
+#[cold]
+fn read_own_member(parent: SpanContext, found: &mut Extracted<'_>) {
+    let end = found.tracestate.iter().position(|byte| *byte == b',').unwrap_or(found.tracestate.len());
+    let Some(value) = found.tracestate[..end].strip_prefix(W3C_MEMBER.as_bytes()).and_then(|v| v.strip_prefix(b"="))
+    else {
+        return;
+    };
+    let names = |span: &[u8]| trim_blanks(span) == parent.span_id().to_hex();
+    match (value.split_at_checked(6), parent.is_sampled()) {
+        (Some((b"debug:", span)), true) if names(span) => found.sampling = SamplingState::Debug,
+        (Some((b"defer:", span)), false) if names(span) => found.sampling = SamplingState::Defer,
+        _ => {}
+    }
+    let rest = (end + 1).min(found.tracestate.len());
+    found.tracestate = match &found.tracestate {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[rest..]),
+        Cow::Owned(text) => Cow::Owned(text[rest..].to_vec()),
+    };
 }
 
 // === impl W3cBaggage ===
 
-impl W3cBaggage {
-    /// Reads on top of what other formats found before.
+impl Wire for W3cBaggage {
     #[inline(always)]
-    #[expect(clippy::needless_pass_by_value, reason = "a reference or two, and inlined")]
-    pub(super) fn read<'a>(self, carrier: impl Fields<'a>, found: &mut Extracted<'a>) {
+    fn read_baggage<'a>(self, carrier: &impl Fields<'a>, found: &mut Extracted<'a>) {
         let baggage = match carrier.baggage() {
             FieldValue::Absent => return,
-            FieldValue::One(text) => Cow::Borrowed(shortened(trim_list(text), Baggage::MAX_LENGTH)),
+            FieldValue::One(text) => {
+                let text = trim_list(text);
+                let part = shortened(text, Baggage::MAX_LENGTH);
+                found.oversized |= part.len() < text.len();
+                Cow::Borrowed(part)
+            }
             // The limits hold for all lines together.
-            FieldValue::Many => joined(carrier.carrier(), &BAGGAGE, Baggage::MAX_LENGTH).0,
+            FieldValue::Many => {
+                let (text, fits) = joined(carrier.carrier(), &BAGGAGE, Baggage::MAX_LENGTH);
+                found.oversized |= !fits;
+                text
+            }
         };
         if !baggage.is_empty() {
             found.baggage = baggage;
@@ -101,42 +129,35 @@ impl W3cBaggage {
     }
 
     #[inline]
-    pub(super) fn inject_into<I: Injector + ?Sized>(self, context: &Context, allow: Allow, carrier: &mut I) {
-        let text = if allow.baggage && context.has_baggage() { context.baggage().to_field() } else { String::new() };
-        if text.is_empty() {
-            carrier.remove(&BAGGAGE);
-        } else {
-            carrier.set(&BAGGAGE, text.as_bytes());
+    fn write<I: Injector + ?Sized>(self, out: &mut Outbound<'_>, to: &mut I) {
+        if let Some(text) = out.baggage_field(BAGGAGE.as_str().len()) {
+            to.set(&BAGGAGE, &text);
         }
     }
-}
 
-impl Propagator for W3cBaggage {
-    fn inject(&self, context: &Context, allow: Allow, carrier: &mut dyn Injector) {
-        self.inject_into(context, allow, carrier);
-    }
-
-    fn extract<'a>(&self, carrier: &'a dyn Extractor) -> Extracted<'a> {
-        let mut found = Extracted::NOTHING;
-        self.read(carrier, &mut found);
-        found
-    }
-
-    fn fields(&self) -> &[Field] {
-        std::slice::from_ref(&BAGGAGE)
+    fn fields(self) -> &'static [Field] {
+        static FIELDS: [Field; 1] = [Field::new("baggage")];
+        &FIELDS
     }
 }
 
 /// Writes both formats to headers. Fields that are there, because the request is sent again, are replaced in place; looking
 /// for all three in one pass is cheaper than hashing each name to find that it is not there.
 #[cfg(feature = "http")]
-pub(super) fn inject_headers(context: &Context, allow: Allow, headers: &mut HeaderMap) {
-    let span = context.span_context().filter(|_| allow.ids);
+pub(super) fn inject_headers(context: &Context, allow: Allow, headers: &mut HeaderMap, counters: &Counters) {
+    let mut out = Outbound::new(context, allow);
+    let span = out.span();
     let mut parent = span.and_then(|span| HeaderValue::from_bytes(&span.to_traceparent()).ok());
-    let state = context.tracestate().filter(|_| parent.is_some() && allow.tracestate);
+    let state = span.filter(|_| allow.tracestate).and_then(|span| outbound::tracestate(context, span));
     let mut state = state.map(|state| state.text().header().clone());
-    let baggage = (allow.baggage && context.has_baggage()).then(|| context.baggage().to_field());
-    let mut baggage = baggage.filter(|text| !text.is_empty()).and_then(|text| HeaderValue::try_from(text).ok());
+    let baggage = out.baggage_field(BAGGAGE.as_str().len());
+    let mut baggage = baggage.and_then(|text| match text {
+        Cow::Borrowed(text) => HeaderValue::from_bytes(text).ok(),
+        Cow::Owned(text) => HeaderValue::try_from(text).ok(),
+    });
+    if out.lost.baggage > 0 {
+        counters.lost(out.lost);
+    }
     let mut stale = false;
     for (name, place) in headers.iter_mut() {
         let name = name.as_str();
@@ -153,8 +174,8 @@ pub(super) fn inject_headers(context: &Context, allow: Allow, headers: &mut Head
     }
     if stale {
         // Repeated, or not to be sent to this host.
-        TraceContext.inject_into(context, allow, headers);
-        return W3cBaggage.inject_into(context, allow, headers);
+        TraceContext.inject(context, allow, headers);
+        return W3cBaggage.inject(context, allow, headers);
     }
     if let Some(value) = parent {
         put(headers, &TRACEPARENT, value);

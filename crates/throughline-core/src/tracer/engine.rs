@@ -12,8 +12,8 @@ use crate::propagation::Extracted;
 use crate::random::{IdGenerator as _, RandomIds};
 use crate::record::{Record, Sort, StatusCode};
 use crate::{
-    Context, FinishedSpan, Recording, SamplingDecision, SamplingInput, SamplingState, Scope, SemanticKey, Span,
-    SpanContext, SpanEnd, SpanId, SpanKind, SpanName, TraceFlags, TraceId,
+    Context, DurableContext, FinishedSpan, Recording, SamplingDecision, SamplingInput, SamplingState, Scope,
+    SemanticKey, Span, SpanContext, SpanEnd, SpanId, SpanKind, SpanName, TraceFlags, TraceId,
 };
 
 /// What a new span is, but for its name and attributes.
@@ -47,6 +47,8 @@ pub(crate) enum Parent<'a> {
     Context(&'a Context),
     /// What came over the wire; whatever is current if nothing did.
     Remote(&'a Extracted<'a>),
+    /// Nothing, but with the baggage of a context that was stored.
+    Stored(&'a DurableContext),
 }
 
 /// Tells the core how to find the current span of another library, OpenTelemetry's, so that a span which that library
@@ -138,6 +140,11 @@ impl Tracer {
                 node.inherit(context);
                 true
             }
+            Parent::Stored(stored) => {
+                node.inherit(&Context::ROOT);
+                node.receive(&[], &stored.extracted().baggage);
+                true
+            }
             Parent::Remote(extracted) => Context::peek(|current| {
                 node.inherit(current);
                 if !extracted.is_empty() {
@@ -172,10 +179,13 @@ impl Tracer {
                 (parent.trace_id(), parent.flags(), Some(parent.span_id()), remote, remote)
             }
             None => {
-                let (trace_id, flags) = self.new_trace();
+                let (trace_id, flags) = self.new_trace(node.seeded_trace_id());
                 (trace_id, flags, None, false, true)
             }
         };
+        if is_local_root && self.0.propagator.has_baggage_fields() {
+            node.share_baggage();
+        }
         let said = node.state.sampling;
         let decision = if self.0.follows_parent && said != SamplingState::Defer {
             SamplingDecision::of(said.is_sampled())
@@ -207,7 +217,11 @@ impl Tracer {
     }
 
     #[inline]
-    fn new_trace(&self) -> (TraceId, TraceFlags) {
+    fn new_trace(&self, seeded: Option<TraceId>) -> (TraceId, TraceFlags) {
+        if let Some(trace_id) = seeded {
+            // Whether it is random only its maker knows.
+            return (trace_id, TraceFlags::NONE);
+        }
         match &self.0.ids {
             None => (RandomIds.trace_id(), TraceFlags::RANDOM),
             Some(ids) if ids.is_random() => (ids.trace_id(), TraceFlags::RANDOM),

@@ -131,7 +131,7 @@ impl Tracer {
     /// What was counted so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.0.counters.read()
+        self.0.counters.read(&self.0.propagator.counters)
     }
 
     /// Counts baggage that an egress policy withheld.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{Draft, Parent, Tracer, Traits};
 use crate::attribute::{AttributeVisitor, Attributes as _, Key, Value};
 use crate::record::Sort;
-use crate::{Context, Recording, Scope, SemanticKey, Span, SpanEnd, SpanKind, SpanName};
+use crate::{Context, DurableContext, Recording, Scope, SemanticKey, Span, SpanEnd, SpanKind, SpanName};
 
 /// Sets up one span; made by [`Tracer::span`].
 #[must_use = "no span is made before `start`"]
@@ -45,6 +45,17 @@ impl<'a> SpanBuilder<'a> {
     pub fn root(self) -> Self {
         static ROOT: Context = Context::ROOT;
         self.parent(&ROOT)
+    }
+
+    /// No parent, but a link to the span that was current when a context was stored, and its baggage: for work that is done
+    /// on its own account, later. To go on below the stored span instead, use its
+    /// [`to_context`](DurableContext::to_context) as the [`parent`](Self::parent).
+    ///
+    /// Whether the new trace is recorded is decided anew.
+    #[inline]
+    pub fn resume(mut self, stored: &'a DurableContext) -> Self {
+        self.parent = Parent::Stored(stored);
+        self
     }
 
     /// Attributes that the sampler may look at.
@@ -152,6 +163,11 @@ impl<F: FnOnce(&mut Recording<'_>)> Draft for Manual<'_, '_, F> {
         span.start_with_name(self.builder.name);
         for (key, value) in self.builder.attributes {
             span.push(*key, *value);
+        }
+        if let Parent::Stored(stored) = self.builder.parent {
+            if let Some(stored) = stored.span_context() {
+                span.link(stored, &[]);
+            }
         }
         if let Some(fill) = self.fill.take() {
             fill(span);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Extractor, Field, FieldValue, Fields, Injector};
+use super::{Extractor, Field, FieldSet, FieldValue, Fields, Injector, Known, OT_BAGGAGE, UBERCTX};
 use crate::TraceState;
 
 impl Extractor for HeaderMap {
@@ -49,6 +49,42 @@ impl Injector for HeaderMap {
         if self.len() > SCANNED || self.keys().any(|name| same(name, field)) {
             HeaderMap::remove(self, field.header());
         }
+    }
+
+    fn set_named(&mut self, name: &str, value: &[u8]) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value)) {
+            let _ = self.try_insert(name, value);
+        }
+    }
+
+    fn remove_prefixed(&mut self, prefix: &str) {
+        let stale: Vec<_> = self.keys().filter(|name| name.as_str().starts_with(prefix)).cloned().collect();
+        stale.iter().for_each(|name| drop(HeaderMap::remove(self, name)));
+    }
+
+    /// One pass; only what is there is hashed and removed.
+    #[inline]
+    fn clear(&mut self, set: &FieldSet) {
+        let (mut stale, mut prefixed) = (0_u64, false);
+        for name in self.keys().map(HeaderName::as_str) {
+            if let Some(at) = set.position(name) {
+                stale |= 1 << at.min(63);
+            } else if !set.prefixes().is_empty() {
+                prefixed |= set.is_prefixed(name);
+            }
+        }
+        if stale != 0 {
+            let fields = set.fields().iter().enumerate().filter(|(at, _)| stale & (1 << at.min(&63)) != 0);
+            fields.for_each(|(_, field)| drop(HeaderMap::remove(self, field.header())));
+        }
+        if prefixed {
+            set.prefixes().iter().for_each(|prefix| self.remove_prefixed(prefix));
+        }
+    }
+
+    #[inline]
+    fn set_static(&mut self, field: &Field, value: &'static str) {
+        put(self, field, HeaderValue::from_static(value));
     }
 
     #[inline]
@@ -150,8 +186,75 @@ impl<'a> Fields<'a> for &HeaderScan<'a> {
         self.baggage
     }
 
+    fn first(&self, known: Known) -> Option<&'a [u8]> {
+        self.headers.get(known.field().header()).map(HeaderValue::as_bytes)
+    }
+
+    fn may_have_prefixed(&self) -> bool {
+        true
+    }
+
     fn carrier(&self) -> &'a dyn Extractor {
         self.headers
+    }
+}
+
+/// The first value of every field of the other formats, found in one more pass.
+pub(crate) struct FormatScan<'a> {
+    scan: HeaderScan<'a>,
+    firsts: [&'a [u8]; Known::COUNT],
+    found: u32,
+    prefixed: bool,
+}
+
+impl<'a> FormatScan<'a> {
+    #[inline]
+    pub(crate) fn new(scan: HeaderScan<'a>) -> Self {
+        let mut this = Self { scan, firsts: [&[]; Known::COUNT], found: 0, prefixed: false };
+        for (name, value) in scan.headers {
+            let name = name.as_str().as_bytes();
+            if let Some(known) = Known::of(name) {
+                let bit = 1 << known as u32;
+                if this.found & bit == 0 {
+                    this.found |= bit;
+                    this.firsts[known as usize] = value.as_bytes();
+                }
+            } else if matches!(name, [b'u' | b'o', b'b' | b't', ..]) {
+                this.prefixed |= name.starts_with(UBERCTX.as_bytes()) || name.starts_with(OT_BAGGAGE.as_bytes());
+            }
+        }
+        this
+    }
+}
+
+impl<'a> Fields<'a> for &FormatScan<'a> {
+    #[inline(always)]
+    fn traceparent(&self) -> FieldValue<'a> {
+        self.scan.traceparent
+    }
+
+    #[inline(always)]
+    fn tracestate(&self) -> FieldValue<'a> {
+        self.scan.tracestate
+    }
+
+    #[inline(always)]
+    fn baggage(&self) -> FieldValue<'a> {
+        self.scan.baggage
+    }
+
+    #[inline(always)]
+    fn first(&self, known: Known) -> Option<&'a [u8]> {
+        (self.found & (1 << known as u32) != 0).then_some(self.firsts[known as usize])
+    }
+
+    #[inline(always)]
+    fn may_have_prefixed(&self) -> bool {
+        self.prefixed
+    }
+
+    fn carrier(&self) -> &'a dyn Extractor {
+        self.scan.headers
     }
 }
 

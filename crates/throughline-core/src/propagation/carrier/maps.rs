@@ -47,11 +47,20 @@ macro_rules! injector_by_entry {
         impl<$($generics)*> Injector for $carrier {
             fn set(&mut self, field: &Field, value: &[u8]) {
                 Injector::remove(self, field);
-                self.insert(field.as_str().to_owned(), String::from_utf8_lossy(value).into_owned());
+                self.insert(field.spelling().to_owned(), String::from_utf8_lossy(value).into_owned());
             }
 
             fn remove(&mut self, field: &Field) {
                 self.retain(|name, _| !name.eq_ignore_ascii_case(field.as_str()));
+            }
+
+            fn set_named(&mut self, name: &str, value: &[u8]) {
+                self.retain(|known, _| !known.eq_ignore_ascii_case(name));
+                self.insert(name.to_owned(), String::from_utf8_lossy(value).into_owned());
+            }
+
+            fn remove_prefixed(&mut self, prefix: &str) {
+                self.retain(|name, _| !starts_with(name, prefix));
             }
         }
     };
@@ -66,11 +75,20 @@ injector_by_entry!([] BTreeMap<String, String>);
 impl Injector for Vec<(String, String)> {
     fn set(&mut self, field: &Field, value: &[u8]) {
         Injector::remove(self, field);
-        self.push((field.as_str().to_owned(), String::from_utf8_lossy(value).into_owned()));
+        self.push((field.spelling().to_owned(), String::from_utf8_lossy(value).into_owned()));
     }
 
     fn remove(&mut self, field: &Field) {
         self.retain(|(name, _)| !name.eq_ignore_ascii_case(field.as_str()));
+    }
+
+    fn set_named(&mut self, name: &str, value: &[u8]) {
+        self.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self.push((name.to_owned(), String::from_utf8_lossy(value).into_owned()));
+    }
+
+    fn remove_prefixed(&mut self, prefix: &str) {
+        self.retain(|(name, _)| !starts_with(name, prefix));
     }
 }
 

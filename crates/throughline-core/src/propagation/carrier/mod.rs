@@ -1,35 +1,21 @@
-//! What contexts are written to and read from: headers, maps, and whatever implements two small traits.
+//! What contexts are written to and read from: headers, maps, environments, and whatever implements two small traits.
 
+mod environment;
+mod field;
 #[cfg(feature = "http")]
 mod headers;
+mod known;
 mod maps;
 
+pub use self::environment::{EnvExtractor, EnvInjector};
+pub use self::field::{Field, FieldSet};
 #[cfg(feature = "http")]
 pub use self::headers::HeaderScan;
 #[cfg(feature = "http")]
-pub(crate) use self::headers::put;
-
-use std::fmt;
-
-#[cfg(feature = "http")]
-use http::HeaderName;
+pub(crate) use self::headers::{FormatScan, put};
+pub(crate) use self::known::{Known, OT_BAGGAGE, UBERCTX};
 
 use crate::TraceState;
-
-/// The name of a propagation field, ready for every kind of carrier.
-///
-/// ```
-/// use throughline_core::propagation::Field;
-///
-/// static TENANT: Field = Field::new("x-tenant");
-/// assert_eq!(TENANT.as_str(), "x-tenant");
-/// ```
-#[derive(Clone)]
-pub struct Field {
-    name: &'static str,
-    #[cfg(feature = "http")]
-    header: HeaderName,
-}
 
 /// What a carrier has under a [`Field`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,11 +40,54 @@ pub trait Extractor {
     fn each_prefixed<'a>(&'a self, prefix: &str, see: &mut dyn FnMut(&'a str, &'a [u8]));
 }
 
+/// A carrier that can be written to.
+pub trait Injector {
+    /// Sets a field to one value; earlier ones are gone.
+    fn set(&mut self, field: &Field, value: &[u8]);
+
+    /// Removes a field.
+    fn remove(&mut self, field: &Field);
+
+    /// Sets a field whose lower-case name is made at run time, for formats that make a field per key. A name that the
+    /// carrier cannot have is left out.
+    fn set_named(&mut self, name: &str, value: &[u8]);
+
+    /// Removes every field whose name begins so.
+    fn remove_prefixed(&mut self, prefix: &str);
+
+    /// Removes every field of a set; a carrier that can look for all of them at once does so.
+    fn clear(&mut self, set: &FieldSet) {
+        set.fields().iter().for_each(|field| self.remove(field));
+        set.prefixes().iter().for_each(|prefix| self.remove_prefixed(prefix));
+    }
+
+    /// As [`set`](Self::set), for a value that is known at compile time; a carrier that can refer to it need not copy it.
+    fn set_static(&mut self, field: &Field, value: &'static str) {
+        self.set(field, value.as_bytes());
+    }
+
+    /// As [`set`](Self::set), for a value that many carriers share; a carrier that can share it need not copy it.
+    fn set_tracestate(&mut self, field: &Field, value: &TraceState) {
+        self.set(field, value.as_str().as_bytes());
+    }
+}
+
+/// W3C `traceparent`.
+pub static TRACEPARENT: Field = Field::new("traceparent");
+/// W3C `tracestate`.
+pub static TRACESTATE: Field = Field::new("tracestate");
+/// W3C `baggage`.
+pub static BAGGAGE: Field = Field::new("baggage");
+
 /// A carrier as the built-in formats read it: what they find lives as long as the carrier, not as the view of it.
 pub(crate) trait Fields<'a> {
     fn traceparent(&self) -> FieldValue<'a>;
     fn tracestate(&self) -> FieldValue<'a>;
     fn baggage(&self) -> FieldValue<'a>;
+    /// The first value of a field of the other formats.
+    fn first(&self, known: Known) -> Option<&'a [u8]>;
+    /// Whether there may be fields whose names begin as a format's that makes a field per key.
+    fn may_have_prefixed(&self) -> bool;
     /// The carrier itself, for formats that take any.
     fn carrier(&self) -> &'a dyn Extractor;
 }
@@ -80,6 +109,19 @@ macro_rules! fields {
             (**self).get(&BAGGAGE)
         }
 
+        #[inline]
+        fn first(&self, known: Known) -> Option<&'a [u8]> {
+            match (**self).get(known.field()) {
+                FieldValue::Absent => None,
+                FieldValue::One(value) => Some(value),
+                FieldValue::Many => first_of_many(*self, known.field()),
+            }
+        }
+
+        fn may_have_prefixed(&self) -> bool {
+            true
+        }
+
         fn carrier(&self) -> &'a dyn Extractor {
             *self
         }
@@ -94,68 +136,39 @@ impl<'a> Fields<'a> for &'a dyn Extractor {
     fields!();
 }
 
-/// A carrier that can be written to.
-pub trait Injector {
-    /// Sets a field to one value; earlier ones are gone.
-    fn set(&mut self, field: &Field, value: &[u8]);
+#[cold]
+fn first_of_many<'a>(carrier: &'a dyn Extractor, field: &Field) -> Option<&'a [u8]> {
+    let mut first = None;
+    carrier.each(field, &mut |value| first = first.or(Some(value)));
+    first
+}
 
-    /// Removes a field.
-    fn remove(&mut self, field: &Field);
+impl Injector for &mut dyn Injector {
+    fn set(&mut self, field: &Field, value: &[u8]) {
+        (**self).set(field, value);
+    }
 
-    /// As [`set`](Self::set), for a value that many carriers share; a carrier that can share it need not copy it.
+    fn remove(&mut self, field: &Field) {
+        (**self).remove(field);
+    }
+
+    fn set_named(&mut self, name: &str, value: &[u8]) {
+        (**self).set_named(name, value);
+    }
+
+    fn remove_prefixed(&mut self, prefix: &str) {
+        (**self).remove_prefixed(prefix);
+    }
+
+    fn clear(&mut self, set: &FieldSet) {
+        (**self).clear(set);
+    }
+
+    fn set_static(&mut self, field: &Field, value: &'static str) {
+        (**self).set_static(field, value);
+    }
+
     fn set_tracestate(&mut self, field: &Field, value: &TraceState) {
-        self.set(field, value.as_str().as_bytes());
-    }
-}
-
-/// W3C `traceparent`.
-pub static TRACEPARENT: Field = Field::new("traceparent");
-/// W3C `tracestate`.
-pub static TRACESTATE: Field = Field::new("tracestate");
-/// W3C `baggage`.
-pub static BAGGAGE: Field = Field::new("baggage");
-
-// === impl Field ===
-
-impl Field {
-    /// A field by its name in lower case.
-    ///
-    /// # Panics
-    ///
-    /// If the name is no lower-case HTTP header name: make it a static, and the compiler says so.
-    #[must_use]
-    pub const fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            #[cfg(feature = "http")]
-            header: HeaderName::from_static(name),
-        }
-    }
-
-    /// The name.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        self.name
-    }
-
-    /// The name as that of a header.
-    #[cfg(feature = "http")]
-    #[must_use]
-    pub const fn header(&self) -> &HeaderName {
-        &self.header
-    }
-}
-
-impl PartialEq for Field {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-
-impl Eq for Field {}
-
-impl fmt::Debug for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
+        (**self).set_tracestate(field, value);
     }
 }

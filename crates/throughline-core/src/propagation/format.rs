@@ -1,0 +1,120 @@
+//! The formats that a composite is made of.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::carrier::FieldSet;
+use super::wire::Wire;
+use super::{B3, Jaeger, OtTrace, Propagator, TraceContext, W3cBaggage, XRay};
+
+/// One format of a [`Composite`](super::Composite).
+///
+/// | name in `OTEL_PROPAGATORS` | format |
+/// |---|---|
+/// | `tracecontext` | [`TraceContext`](Self::TraceContext) |
+/// | `baggage` | [`Baggage`](Self::Baggage) |
+/// | `b3`, `b3multi` | [`B3`](Self::B3) |
+/// | `xray`, `xray-lambda` | [`XRay`](Self::XRay) |
+/// | `jaeger` | [`Jaeger`](Self::Jaeger) |
+/// | `ottrace` | [`OtTrace`](Self::OtTrace) |
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Format {
+    /// W3C trace context.
+    TraceContext,
+    /// W3C baggage.
+    Baggage,
+    /// Zipkin's B3: both ways are read, this one is written.
+    B3(B3),
+    /// AWS X-Ray.
+    XRay(XRay),
+    /// Jaeger's own.
+    Jaeger,
+    /// OpenTracing's.
+    OtTrace,
+    /// One's own.
+    Custom(Arc<dyn Propagator>),
+}
+
+// === impl Format ===
+
+impl Format {
+    /// The names that [`by_name`](Self::by_name) knows.
+    pub const NAMES: [&'static str; 8] =
+        ["tracecontext", "baggage", "b3", "b3multi", "xray", "xray-lambda", "jaeger", "ottrace"];
+
+    /// The built-in format that OpenTelemetry's `OTEL_PROPAGATORS` calls so.
+    ///
+    /// ```
+    /// use throughline_core::propagation::Format;
+    ///
+    /// assert!(Format::NAMES.iter().all(|name| Format::by_name(name).is_some()));
+    /// assert!(Format::by_name("b4").is_none());
+    /// ```
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "tracecontext" => Self::TraceContext,
+            "baggage" => Self::Baggage,
+            "b3" => Self::B3(B3::Single),
+            "b3multi" => Self::B3(B3::Multi),
+            "xray" => Self::XRay(XRay::Header),
+            "xray-lambda" => Self::XRay(XRay::Lambda),
+            "jaeger" => Self::Jaeger,
+            "ottrace" => Self::OtTrace,
+            _ => return None,
+        })
+    }
+
+    /// A format of one's own.
+    pub fn custom(propagator: impl Propagator) -> Self {
+        Self::Custom(Arc::new(propagator))
+    }
+
+    pub(super) fn is_same_built_in(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::B3(one), Self::B3(other)) => one == other,
+            (Self::XRay(one), Self::XRay(other)) => one == other,
+            (Self::Custom(_), _) => false,
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+
+    pub(super) fn add_fields(&self, set: &mut FieldSet) {
+        match self {
+            Self::TraceContext => set.add(Wire::fields(TraceContext), &[]),
+            Self::Baggage => set.add(Wire::fields(W3cBaggage), &[]),
+            Self::B3(format) => set.add(Wire::fields(*format), &[]),
+            Self::XRay(format) => set.add(Wire::fields(*format), &[]),
+            Self::Jaeger => set.add(Wire::fields(Jaeger), Wire::prefixes(Jaeger)),
+            Self::OtTrace => set.add(Wire::fields(OtTrace), Wire::prefixes(OtTrace)),
+            Self::Custom(propagator) => set.add(propagator.fields(), propagator.prefixes()),
+        }
+    }
+
+    /// The most bytes that names and values of ids and sampling take.
+    pub(super) fn id_bytes(&self) -> usize {
+        match self {
+            Self::TraceContext => TraceContext.id_bytes(),
+            Self::Baggage | Self::Custom(_) => 0,
+            Self::B3(format) => format.id_bytes(),
+            Self::XRay(format) => format.id_bytes(),
+            Self::Jaeger => Jaeger.id_bytes(),
+            Self::OtTrace => OtTrace.id_bytes(),
+        }
+    }
+}
+
+impl fmt::Debug for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TraceContext => f.write_str("TraceContext"),
+            Self::Baggage => f.write_str("Baggage"),
+            Self::B3(format) => f.debug_tuple("B3").field(format).finish(),
+            Self::XRay(format) => f.debug_tuple("XRay").field(format).finish(),
+            Self::Jaeger => f.write_str("Jaeger"),
+            Self::OtTrace => f.write_str("OtTrace"),
+            Self::Custom(propagator) => f.debug_tuple("Custom").field(&propagator.fields()).finish(),
+        }
+    }
+}

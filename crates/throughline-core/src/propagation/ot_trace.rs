@@ -1,0 +1,104 @@
+//! OpenTracing's basic format, which Lightstep's tracers spoke.
+
+use std::borrow::Cow;
+
+use super::carrier::{Fields, Known, OT_BAGGAGE};
+use super::outbound::Outbound;
+use super::pairs::{self, Pairs};
+use super::wire::{Wire, propagator};
+use super::{Extracted, Field, Injector};
+use crate::span_context::trim_blanks;
+use crate::{SamplingState, SpanContext, SpanId, TraceFlags, TraceId};
+
+/// OpenTracing (`ottrace`, deprecated): `ot-tracer-traceid`, `ot-tracer-spanid`, `ot-tracer-sampled`, and baggage in
+/// `ot-baggage-{key}` beside them.
+///
+/// A trace id of 128 bits leaves with its right half only: **a trace that passes through this format does not keep its
+/// id.** Baggage is read only if the ids are valid. There is no word for *debug*.
+///
+/// ```
+/// use throughline_core::propagation::{OtTrace, Propagator};
+///
+/// let names: Vec<_> = OtTrace.fields().iter().map(|field| field.as_str()).collect();
+/// assert_eq!(names, ["ot-tracer-traceid", "ot-tracer-spanid", "ot-tracer-sampled"]);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct OtTrace;
+
+propagator!(OtTrace);
+
+// === impl OtTrace ===
+
+impl Wire for OtTrace {
+    #[inline]
+    fn read_trace<'a>(self, carrier: &impl Fields<'a>, found: &mut Extracted<'a>) {
+        let (ids, sampling) = match (ids(carrier), carrier.first(Known::OtSampled).map(trim_blanks)) {
+            (Some(ids), None) => (Some(ids), SamplingState::Defer),
+            (None, None) => (None, SamplingState::Defer),
+            (ids, Some(b"true" | b"1")) => (ids, SamplingState::Accept),
+            (ids, Some(b"false" | b"0")) => (ids, SamplingState::Deny),
+            (_, Some(_)) => (Some(None), SamplingState::Defer),
+        };
+        match ids {
+            Some(Some((trace_id, span_id))) => {
+                let flags = TraceFlags::NONE.with_sampled(sampling.is_sampled());
+                found.find_parent(SpanContext::new(trace_id, span_id, flags), sampling);
+            }
+            Some(None) => found.malformed = true,
+            None => found.find_sampling(sampling),
+        }
+    }
+
+    #[inline]
+    fn read_baggage<'a>(self, carrier: &impl Fields<'a>, found: &mut Extracted<'a>) {
+        if carrier.may_have_prefixed() && matches!(ids(carrier), Some(Some(_))) {
+            let mut pairs = Pairs::default();
+            carrier.carrier().each_prefixed(OT_BAGGAGE, &mut |name, value| pairs.push_field(OT_BAGGAGE, name, value));
+            found.oversized |= pairs.is_oversized();
+            let text = pairs.into_text();
+            if !text.is_empty() {
+                found.baggage = Cow::Owned(text);
+            }
+        }
+    }
+
+    #[inline]
+    fn write<I: Injector + ?Sized>(self, out: &mut Outbound<'_>, to: &mut I) {
+        // The right half may be zero, which is no id.
+        let span = out.span().filter(|span| span.trace_id().to_u128() as u64 != 0);
+        if let Some(span) = span {
+            to.set(Known::OtTraceId.field(), &span.trace_id().to_hex()[16..]);
+            to.set(Known::OtSpanId.field(), &span.span_id().to_hex());
+        }
+        match out.sampling() {
+            SamplingState::Defer => {}
+            SamplingState::Deny => to.set_static(Known::OtSampled.field(), "false"),
+            SamplingState::Accept | SamplingState::Debug => to.set_static(Known::OtSampled.field(), "true"),
+        }
+        if span.is_some() {
+            pairs::write_fields(OT_BAGGAGE, out, to);
+        }
+    }
+
+    fn fields(self) -> &'static [Field] {
+        static FIELDS: [Field; 3] =
+            [Field::new("ot-tracer-traceid"), Field::new("ot-tracer-spanid"), Field::new("ot-tracer-sampled")];
+        &FIELDS
+    }
+
+    fn prefixes(self) -> &'static [&'static str] {
+        &[OT_BAGGAGE]
+    }
+
+    fn id_bytes(self) -> usize {
+        17 + 16 + 16 + 16 + 17 + 5
+    }
+}
+
+/// The ids, if there are any: nothing inside if one of them is malformed or missing.
+#[inline]
+fn ids<'a>(carrier: &impl Fields<'a>) -> Option<Option<(TraceId, SpanId)>> {
+    let trace = carrier.first(Known::OtTraceId)?;
+    let span = carrier.first(Known::OtSpanId).and_then(|span| SpanId::from_hex(trim_blanks(span)));
+    Some(TraceId::from_hex(trim_blanks(trace)).zip(span))
+}

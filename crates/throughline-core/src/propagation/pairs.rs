@@ -1,0 +1,79 @@
+//! Baggage that comes as a field per key, put together as W3C's text: taken apart only when somebody reads it.
+
+use super::Injector;
+use super::outbound::Outbound;
+use crate::Baggage;
+use crate::baggage::is_octet;
+use crate::span_context::trim_blanks;
+
+/// W3C's text, pair by pair, within W3C's limits.
+#[derive(Default)]
+pub(super) struct Pairs {
+    text: Vec<u8>,
+    count: usize,
+    oversized: bool,
+}
+
+impl Pairs {
+    /// Adds the pair of a field that a format makes for it.
+    pub(super) fn push_field(&mut self, prefix: &str, name: &str, value: &[u8]) {
+        let key = name.as_bytes().get(prefix.len()..).unwrap_or_default();
+        // Headers have lost the case of their names, and other carriers do as headers do.
+        if key.iter().any(u8::is_ascii_uppercase) {
+            self.push(&key.to_ascii_lowercase(), trim_blanks(value));
+        } else {
+            self.push(key, trim_blanks(value));
+        }
+    }
+
+    /// Adds a pair whose value is URL-encoded or not: what W3C's text cannot hold is encoded, what is encoded stays.
+    pub(super) fn push(&mut self, key: &[u8], value: &[u8]) {
+        if key.is_empty() || self.oversized {
+            return;
+        }
+        let before = self.text.len();
+        if self.count == Baggage::MAX_MEMBERS || before + key.len() + value.len() + 2 > Baggage::MAX_LENGTH {
+            self.oversized = true;
+            return;
+        }
+        if before > 0 {
+            self.text.push(b',');
+        }
+        self.text.extend_from_slice(key);
+        self.text.push(b'=');
+        for &byte in value {
+            match byte {
+                // As URL encoders write a blank.
+                b'+' => self.text.extend_from_slice(b"%20"),
+                byte if is_octet(byte) => self.text.push(byte),
+                byte => {
+                    let digit = |nibble: u8| b"0123456789ABCDEF"[usize::from(nibble)];
+                    self.text.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
+                }
+            }
+        }
+        if self.text.len() > Baggage::MAX_LENGTH {
+            self.text.truncate(before);
+            self.oversized = true;
+        } else {
+            self.count += 1;
+        }
+    }
+
+    /// Whether there was more than the limits allow.
+    pub(super) fn is_oversized(&self) -> bool {
+        self.oversized
+    }
+
+    pub(super) fn into_text(self) -> Vec<u8> {
+        self.text
+    }
+}
+
+/// Writes a field per key.
+#[inline]
+pub(super) fn write_fields<I: Injector + ?Sized>(prefix: &str, out: &mut Outbound<'_>, to: &mut I) {
+    out.each_pair(prefix.len(), Baggage::MAX_LENGTH, |key, value| {
+        to.set_named(&format!("{prefix}{}", key.to_ascii_lowercase()), value.as_bytes());
+    });
+}

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use throughline::propagation::Extracted;
-use throughline::{Baggage, Context, Member, SamplingState, SpanContext, TraceState};
+use throughline::{Context, Member, SamplingState, SpanContext, TraceState};
 
 /// What was read from headers, or what a span's context says.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ impl Facts {
             span_id: span.map(|span| span.span_id().to_string()).unwrap_or_default(),
             sampling: word(sampling).to_owned(),
             tracestate: context.tracestate().map(TraceState::as_str).unwrap_or_default().to_owned(),
-            baggage: pairs(context.baggage()),
+            baggage: pairs(context),
         }
     }
 
@@ -99,7 +99,7 @@ pub(crate) fn word(state: SamplingState) -> &'static str {
     }
 }
 
-fn pairs(baggage: &Baggage) -> Vec<String> {
+fn pairs(context: &Context) -> Vec<String> {
     let of_member = |member: &Member| {
         let mut text = format!("{}={}", member.key(), member.value());
         for (key, value) in member.properties() {
@@ -112,5 +112,5 @@ fn pairs(baggage: &Baggage) -> Vec<String> {
         }
         text
     };
-    baggage.iter().map(of_member).collect()
+    context.baggage().iter().map(of_member).collect()
 }

@@ -51,4 +51,13 @@ pub(crate) const KNOWN: &[Known] = &[
         read: "k=a+b",
         why: "it encodes as forms are: in W3C baggage a plus is no space",
     },
+    Known {
+        peer: "python",
+        format: "jaeger",
+        at: Point::Return,
+        field: "sampling",
+        expected: "accept",
+        read: "debug",
+        why: "it sets the debug flag wherever it samples",
+    },
 ];

@@ -13,7 +13,9 @@ usage: bash tests/run.sh            run every test, doctest and example
 Works from any folder and reads no input. The exit code is 0 only if nothing failed. What could not run
 is printed as `skipped: what: why`, and once more at the end.
 
-A C compiler is taken from the machine or, where apt-get is, installed (as root, or through sudo).
+A C compiler is taken from the machine or, where apt-get is, installed (as root, or through sudo). So are Node and
+Python for the interoperability tests, which are skipped where there are none, and where a registry is out of reach:
+see tests/interop/README.md.
 EOF
 }
 
@@ -40,6 +42,7 @@ main() {
     step 'run the example: http-client' run_example http-client
     step 'run the example: public-edge' run_example public-edge
     step 'fuzz targets under the seeded mutator' test_fuzz
+    step 'interoperability with the official SDKs' test_interop
 
     printf '\n== done in %d s\n' "$SECONDS"
     if ((${#skips[@]} > 0)); then printf 'skipped: %s\n' "${skips[@]}"; fi
@@ -85,6 +88,14 @@ run_example() {
 test_fuzz() {
     [[ -e fuzz/Cargo.toml ]] || { skip 'fuzz: there is no fuzz/Cargo.toml'; return; }
     cargo test --manifest-path fuzz/Cargo.toml --release --locked
+}
+
+test_interop() {
+    local line
+    bash tests/interop/run.sh | tee "$scratch/interop.txt"
+    while read -r line; do
+        if [[ $line == 'skipped: '* ]]; then skips+=("${line#skipped: }"); fi
+    done <"$scratch/interop.txt"
 }
 
 # Compiles and links: a compiler without the C library's headers and start-up files is not enough.

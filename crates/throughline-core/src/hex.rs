@@ -43,6 +43,17 @@ impl Decoder {
     }
 }
 
+/// Reads 1 to 32 lower-case digits, as if they were padded on the left.
+#[inline]
+pub(crate) fn padded(digits: &[u8]) -> Option<u128> {
+    let mut padded = [b'0'; 32];
+    let start = 32_usize.checked_sub(digits.len()).filter(|start| *start < 32)?;
+    padded[start..].copy_from_slice(digits);
+    let mut decoder = Decoder::default();
+    let value = (u128::from(decoder.sixteen(&padded, 0)) << 64) | u128::from(decoder.sixteen(&padded, 16));
+    decoder.is_sound().then_some(value)
+}
+
 /// Writes eight lower-case digits.
 #[inline(always)]
 pub(crate) fn encode8(value: u32) -> [u8; 8] {

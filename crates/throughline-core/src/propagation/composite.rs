@@ -182,7 +182,7 @@ impl Composite {
     /// As [`Propagator::extract`], without indirection if the carrier's type is known.
     #[inline]
     pub fn extract_from<'a, E: Extractor>(&self, carrier: &'a E) -> Extracted<'a> {
-        self.read(carrier)
+        self.read(&carrier)
     }
 
     /// Reads from headers in one pass, or two with other formats than W3C's: cheaper than looking each field up, as long
@@ -192,7 +192,7 @@ impl Composite {
     #[must_use]
     pub fn extract_headers<'a>(&self, headers: &'a http::HeaderMap) -> Extracted<'a> {
         if self.reads_w3c && headers.len() > MANY_HEADERS {
-            self.read(headers)
+            self.read(&headers)
         } else {
             self.extract_scanned(&HeaderScan::new(headers))
         }
@@ -203,7 +203,7 @@ impl Composite {
     #[inline(always)]
     #[must_use]
     pub fn extract_scanned<'a>(&self, scan: &HeaderScan<'a>) -> Extracted<'a> {
-        if self.reads_w3c { self.read(scan) } else { self.read_scanned(*scan) }
+        if self.reads_w3c { self.read(&scan) } else { self.read_scanned(*scan) }
     }
 
     #[cfg(feature = "http")]
@@ -225,13 +225,13 @@ impl Composite {
 
     // Inlined by force: what is found is a hundred bytes, and they stay where the caller wants them.
     #[inline(always)]
-    fn read<'a>(&self, carrier: impl Fields<'a>) -> Extracted<'a> {
+    fn read<'a>(&self, carrier: &impl Fields<'a>) -> Extracted<'a> {
         let mut found = Extracted::NOTHING;
         if self.reads_w3c {
-            TraceContext.read_trace(&carrier, &mut found);
-            W3cBaggage.read_baggage(&carrier, &mut found);
+            TraceContext.read_trace(carrier, &mut found);
+            W3cBaggage.read_baggage(carrier, &mut found);
         } else {
-            self.read_formats(&carrier, &mut found);
+            self.read_formats(carrier, &mut found);
         }
         if found.malformed || found.oversized {
             self.counters.extracted(&found);
@@ -242,9 +242,8 @@ impl Composite {
     #[inline(never)]
     fn read_formats<'a>(&self, carrier: &impl Fields<'a>, found: &mut Extracted<'a>) {
         for format in &self.reads {
-            let first = self.policy == Policy::FirstWins;
-            let trace = !(first && found.has_trace());
-            let baggage = !(first && !found.baggage.is_empty());
+            let all = self.policy == Policy::LastWins;
+            let (trace, baggage) = (all || !found.has_trace(), all || found.baggage.is_empty());
             format.read(carrier, trace, baggage, found, &self.counters);
         }
         if let Some(keys) = self.keys.as_ref().filter(|_| !found.baggage.is_empty()) {
@@ -294,7 +293,7 @@ impl Propagator for Composite {
     }
 
     fn extract<'a>(&self, carrier: &'a dyn Extractor) -> Extracted<'a> {
-        self.read(carrier)
+        self.read(&carrier)
     }
 
     fn fields(&self) -> &[Field] {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::carrier::{Fields, Known, UBERCTX};
 use super::outbound::Outbound;
-use super::pairs::Pairs;
+use super::pairs::{self, Coding, Pairs};
 use super::wire::{Wire, propagator};
 use super::{Extracted, Field, Injector};
 use crate::span_context::trim_blanks;
@@ -78,7 +78,7 @@ impl Wire for Jaeger {
             None if out.sampling() == SamplingState::Debug => to.set_static(Known::JaegerDebug.field(), "debug"),
             None => {}
         }
-        super::pairs::write_fields(UBERCTX, out, to);
+        pairs::write_fields(UBERCTX, Coding::Url, out, to);
     }
 
     fn fields(self) -> &'static [Field] {
@@ -127,14 +127,7 @@ fn split(text: &[u8]) -> Option<(SpanContext, SamplingState)> {
 /// One to `MOST` lower-case digits.
 #[inline]
 fn number<const MOST: usize>(digits: &[u8]) -> Option<u128> {
-    if digits.is_empty() || digits.len() > MOST {
-        return None;
-    }
-    let mut padded = [b'0'; 32];
-    padded[32 - digits.len()..].copy_from_slice(digits);
-    let mut decoder = hex::Decoder::default();
-    let value = (u128::from(decoder.sixteen(&padded, 0)) << 64) | u128::from(decoder.sixteen(&padded, 16));
-    decoder.is_sound().then_some(value)
+    if digits.len() > MOST { None } else { hex::padded(digits) }
 }
 
 /// With `%3A` and the like as what they stand for.
@@ -145,7 +138,7 @@ fn decoded(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn read_pairs<'a>(list: Option<&'a [u8]>, carrier: &impl Fields<'a>, found: &mut Extracted<'a>) {
-    let mut pairs = Pairs::default();
+    let mut pairs = Pairs::new(Coding::Url);
     if carrier.may_have_prefixed() {
         carrier.carrier().each_prefixed(UBERCTX, &mut |name, value| pairs.push_field(UBERCTX, name, value));
     }

@@ -4,17 +4,19 @@ use std::borrow::Cow;
 
 use super::carrier::{Fields, Known, OT_BAGGAGE};
 use super::outbound::Outbound;
-use super::pairs::{self, Pairs};
+use super::pairs::{self, Coding, Pairs};
 use super::wire::{Wire, propagator};
 use super::{Extracted, Field, Injector};
 use crate::span_context::trim_blanks;
-use crate::{SamplingState, SpanContext, SpanId, TraceFlags, TraceId};
+use crate::{SamplingState, SpanContext, SpanId, TraceFlags, TraceId, hex};
 
 /// OpenTracing (`ottrace`, deprecated): `ot-tracer-traceid`, `ot-tracer-spanid`, `ot-tracer-sampled`, and baggage in
 /// `ot-baggage-{key}` beside them.
 ///
 /// A trace id of 128 bits leaves with its right half only: **a trace that passes through this format does not keep its
-/// id.** Baggage is read only if the ids are valid. There is no word for *debug*.
+/// id.** Short ids are padded on the left: some tracers do not write leading zeros. Values of baggage are written and read
+/// as they are; those that are not printable ASCII do not leave. Baggage is read only if the ids are valid. There is no word
+/// for *debug*.
 ///
 /// ```
 /// use throughline_core::propagation::{OtTrace, Propagator};
@@ -52,7 +54,7 @@ impl Wire for OtTrace {
     #[inline]
     fn read_baggage<'a>(self, carrier: &impl Fields<'a>, found: &mut Extracted<'a>) {
         if carrier.may_have_prefixed() && matches!(ids(carrier), Some(Some(_))) {
-            let mut pairs = Pairs::default();
+            let mut pairs = Pairs::new(Coding::Raw);
             carrier.carrier().each_prefixed(OT_BAGGAGE, &mut |name, value| pairs.push_field(OT_BAGGAGE, name, value));
             found.oversized |= pairs.is_oversized();
             let text = pairs.into_text();
@@ -76,7 +78,7 @@ impl Wire for OtTrace {
             SamplingState::Accept | SamplingState::Debug => to.set_static(Known::OtSampled.field(), "true"),
         }
         if span.is_some() {
-            pairs::write_fields(OT_BAGGAGE, out, to);
+            pairs::write_fields(OT_BAGGAGE, Coding::Raw, out, to);
         }
     }
 
@@ -99,6 +101,7 @@ impl Wire for OtTrace {
 #[inline]
 fn ids<'a>(carrier: &impl Fields<'a>) -> Option<Option<(TraceId, SpanId)>> {
     let trace = carrier.first(Known::OtTraceId)?;
-    let span = carrier.first(Known::OtSpanId).and_then(|span| SpanId::from_hex(trim_blanks(span)));
-    Some(TraceId::from_hex(trim_blanks(trace)).zip(span))
+    let span = carrier.first(Known::OtSpanId).map(trim_blanks).filter(|span| span.len() <= 16);
+    let span = span.and_then(hex::padded).and_then(|value| SpanId::from_u64(value as u64));
+    Some(hex::padded(trim_blanks(trace)).and_then(TraceId::from_u128).zip(span))
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::pairs::Coding;
 use super::{Allow, W3C_MEMBER};
 use crate::{Baggage, Context, SamplingState, SpanContext, TraceState};
 
@@ -116,9 +117,9 @@ impl<'a> Outbound<'a> {
         (!text.is_empty()).then(|| Cow::Owned(text.into_bytes()))
     }
 
-    /// Shows key and percent-encoded value of each pair that there is room for; `overhead` are the bytes that it takes
-    /// besides, `most` those that all may take.
-    pub(super) fn each_pair(&mut self, overhead: usize, most: usize, mut see: impl FnMut(&str, &str)) {
+    /// Shows key and written value of each pair that there is room for; `overhead` are the bytes that it takes besides,
+    /// `most` those that all may take.
+    pub(super) fn each_pair(&mut self, coding: Coding, overhead: usize, most: usize, mut see: impl FnMut(&str, &str)) {
         if !self.allow.baggage || !self.context.has_remote_baggage() {
             return;
         }
@@ -128,12 +129,12 @@ impl<'a> Outbound<'a> {
             if !may_leave(keys, member.key()) {
                 continue;
             }
-            let value = member.encoded_value().to_string();
-            let size = member.key().len() + value.len() + overhead;
-            if at >= Baggage::MAX_MEMBERS || size > left {
+            let written = coding.write(member).filter(|_| at < Baggage::MAX_MEMBERS);
+            let size = written.as_ref().map_or(usize::MAX, |value| member.key().len() + value.len() + overhead);
+            let Some(value) = written.filter(|_| size <= left) else {
                 self.lost.baggage += 1;
                 continue;
-            }
+            };
             left -= size;
             self.baggage_room = self.baggage_room.saturating_sub(size);
             see(member.key(), &value);

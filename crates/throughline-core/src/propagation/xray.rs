@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::carrier::{Fields, Known};
 use super::outbound::Outbound;
+use super::pairs::Coding;
 use super::wire::{Wire, propagator};
 use super::{Extracted, Field, Injector};
 use crate::span_context::trim_blanks;
@@ -93,7 +94,7 @@ impl Wire for XRay {
         hex::encode16(&mut text, 48, span.span_id().to_u64());
         text[IDS - 9..].copy_from_slice(sampled.as_bytes());
         let mut longer = Cow::Borrowed(&text[..]);
-        out.each_pair(2, LONGEST - IDS, |key, value| {
+        out.each_pair(Coding::Url, 2, LONGEST - IDS, |key, value| {
             if !RESERVED.contains(&key) {
                 let longer = longer.to_mut();
                 for part in [";", key, "=", value] {

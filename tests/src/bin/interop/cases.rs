@@ -25,9 +25,12 @@ pub(crate) enum Begins {
     Peer(Option<&'static str>),
 }
 
-/// The formats that are played, and the propagator of each.
+/// The formats that are played, each with the baggage that goes with it, and the propagator of each.
 pub(crate) fn formats() -> Vec<(&'static str, Composite)> {
-    vec![("tracecontext", Composite::new([Format::TraceContext, Format::Baggage]))]
+    FORMATS
+        .iter()
+        .map(|names| (names[0], Composite::new(names.iter().filter_map(|name| Format::by_name(name)))))
+        .collect()
 }
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -302,6 +305,16 @@ fn called(format: &'static str, name: &'static str) -> Case {
 fn started(format: &'static str, name: &'static str) -> Case {
     Case { begins: Begins::Peer(None), ..called(format, name) }
 }
+
+/// By OpenTelemetry's names; Jaeger's and OpenTracing's have baggage of their own.
+const FORMATS: [&[&str]; 6] = [
+    &["tracecontext", "baggage"],
+    &["b3", "baggage"],
+    &["b3multi", "baggage"],
+    &["xray", "baggage"],
+    &["jaeger"],
+    &["ottrace"],
+];
 
 const T: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 /// The same in X-Ray's two parts.

@@ -227,7 +227,7 @@ impl<'a> FormatScan<'a> {
     }
 }
 
-impl<'a> Fields<'a> for &FormatScan<'a> {
+impl<'a> Fields<'a> for FormatScan<'a> {
     #[inline(always)]
     fn traceparent(&self) -> FieldValue<'a> {
         self.scan.traceparent

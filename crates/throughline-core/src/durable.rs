@@ -68,7 +68,8 @@ impl DurableContext {
     pub fn of(context: &Context) -> Self {
         let tracestate = context.span_context().and(context.tracestate()).map(|state| state.as_str().to_owned());
         Self {
-            span_context: context.span_context(),
+            // Whoever resumes it is another process, or as good as one.
+            span_context: context.span_context().map(|span| span.with_remote(true)),
             sampling: context.sampling_state(),
             tracestate: tracestate.unwrap_or_default(),
             baggage: context.baggage().to_field(Baggage::MAX_LENGTH, |_| true).0,
@@ -91,7 +92,7 @@ impl DurableContext {
     /// The span that was current when the context was stored: what a span of later work links to.
     #[must_use]
     pub fn span_context(&self) -> Option<SpanContext> {
-        self.span_context.map(|span| span.with_remote(true))
+        self.span_context
     }
 
     /// What was known about sampling.

@@ -29,7 +29,8 @@ impl Coding {
     /// The value as the format writes it; nothing if it cannot.
     pub(super) fn write(self, member: &Member) -> Option<String> {
         match self {
-            Self::Url => Some(member.encoded_value().to_string()),
+            // A `+` would be read as a blank.
+            Self::Url => Some(member.encoded_value().to_string().replace('+', "%2B")),
             Self::Raw => {
                 let value = member.value();
                 let plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~')) && value.trim_matches(' ') == value;

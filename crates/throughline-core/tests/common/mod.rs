@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use throughline_core::{FinishedSpan, SpanContext, SpanData, SpanSink, Tracer, TracerBuilder};
 
 pub(crate) use self::job::Job;
-pub(crate) use self::wire::{Read, read, read_bytes, written, written_over};
+pub(crate) use self::wire::{Read, read, read_by, read_bytes, written, written_over};
 
 pub(crate) const T: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 pub(crate) const P: &str = "00f067aa0ba902b7";

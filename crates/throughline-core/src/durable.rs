@@ -159,11 +159,9 @@ impl DurableContext {
         let (b'-', b'-') = (*text.get(32)?, *text.get(49)?) else { return None };
         let (trace, span) = (TraceId::from_hex(&text[..32])?, SpanId::from_hex(text.get(33..49)?)?);
         let (sampling, flags) = state(text.get(50..)?)?;
-        (flags.is_sampled() == sampling.is_sampled()).then(|| Self {
-            span_context: Some(SpanContext::new(trace, span, flags)),
-            sampling,
-            ..Self::default()
-        })
+        let span = SpanContext::new(trace, span, flags).with_remote(true);
+        let agree = flags.is_sampled() == sampling.is_sampled();
+        agree.then(|| Self { span_context: Some(span), sampling, ..Self::default() })
     }
 }
 

@@ -42,7 +42,11 @@ impl Kind {
     /// Through the format and back.
     fn passes(self, context: &Context) -> Context {
         let Some(composite) = self.composite() else {
-            return DurableContext::of(context).to_string().parse::<DurableContext>().unwrap().to_context();
+            return DurableContext::of(context)
+                .to_string()
+                .parse::<DurableContext>()
+                .expect("its own text")
+                .to_context();
         };
         let mut carrier: Vec<(String, String)> = Vec::new();
         composite.inject_into(context, Allow::ALL, &mut carrier);
@@ -79,7 +83,11 @@ fn context((ids, state): (bool, SamplingState), span: SpanContext) -> Context {
 }
 
 fn span(state: SamplingState) -> SpanContext {
-    SpanContext::new(T.parse().unwrap(), P.parse().unwrap(), TraceFlags::NONE.with_sampled(state.is_sampled()))
+    SpanContext::new(
+        T.parse().expect("valid"),
+        P.parse().expect("valid"),
+        TraceFlags::NONE.with_sampled(state.is_sampled()),
+    )
 }
 
 fn what(context: &Context) -> (Option<SpanContext>, SamplingState, Baggage) {
@@ -111,7 +119,7 @@ fn what_is_known_about_sampling_survives_between_any_two_formats() {
 }
 
 fn right_half() -> TraceId {
-    TraceId::from_u128(T.parse::<TraceId>().unwrap().to_u128() & u128::from(u64::MAX)).unwrap()
+    TraceId::from_u128(T.parse::<TraceId>().expect("valid").to_u128() & u128::from(u64::MAX)).expect("valid")
 }
 
 #[test]
@@ -159,7 +167,7 @@ fn the_member_of_our_own_is_believed_only_beside_its_span() {
 fn ids() -> impl Strategy<Value = SpanContext> {
     (any::<u128>(), any::<u64>(), 0..4_u8).prop_map(|(trace, span, flags)| {
         let (trace, span) = (TraceId::from_u128(trace | 1), SpanId::from_u64(span | 1));
-        SpanContext::new(trace.unwrap(), span.unwrap(), TraceFlags::from_bits(flags))
+        SpanContext::new(trace.expect("not zero"), span.expect("not zero"), TraceFlags::from_bits(flags))
     })
 }
 

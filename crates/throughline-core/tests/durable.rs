@@ -13,8 +13,8 @@ use throughline_core::{
 };
 
 fn full() -> Context {
-    let state = TraceState::parse(b"rojo=00f067,congo=;t5:x").unwrap();
-    let baggage = Baggage::new().with_properties("tenant", "\u{fc}nal; & co", "p;q=1").unwrap();
+    let state = TraceState::parse(b"rojo=00f067,congo=;t5:x").expect("valid");
+    let baggage = Baggage::new().with_properties("tenant", "\u{fc}nal; & co", "p;q=1").expect("valid");
     Context::ROOT.with_span_context(remote(SAMPLED)).with_tracestate(Some(state)).with_baggage(baggage)
 }
 

@@ -275,7 +275,8 @@ fn pairs_of_formats_that_make_a_field_per_key() {
 
 fn context(state: SamplingState) -> Context {
     let flags = throughline_core::TraceFlags::NONE.with_sampled(state.is_sampled());
-    let span = SpanContext::new(T.parse().unwrap(), P.parse().unwrap(), flags);
+    let (trace, span) = (T.parse().expect("a valid id"), P.parse().expect("a valid id"));
+    let span = SpanContext::new(trace, span, flags);
     let found = throughline_core::propagation::Extracted::NOTHING.with_parent(span, state);
     found.to_context(&Context::ROOT)
 }

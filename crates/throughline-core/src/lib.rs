@@ -39,6 +39,7 @@
 //! * `http` (default): [`http::HeaderMap`] as a carrier.
 
 pub mod metrics;
+pub mod processor;
 pub mod propagation;
 
 mod attribute;
@@ -83,7 +84,7 @@ pub use self::kind::{Scope, SemanticKey, SpanEnd, SpanKind, SpanName, Status};
 pub use self::limits::SpanLimits;
 pub use self::listener::{End, Listener, Start};
 pub use self::random::{IdGenerator, RandomIds};
-pub use self::record::Recording;
+pub use self::record::{Edit, Recording};
 pub use self::resource::Resource;
 pub use self::sampling::{
     AlwaysOff, AlwaysOn, ParentBased, Sampler, SamplingDecision, SamplingInput, SamplingState, TraceIdRatio,

@@ -338,6 +338,11 @@ impl LazyBaggage {
         self.parsed.get_or_init(|| Baggage::parse(&self.raw))
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_parsed(&self) -> bool {
+        self.parsed.get().is_some()
+    }
+
     pub(crate) fn set(&mut self, baggage: Baggage) {
         self.raw.clear();
         self.parsed = OnceLock::from(baggage);

@@ -73,3 +73,38 @@ impl SpanProcessor for BaggageAttributes {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::processor::on_start;
+    use crate::{Context, SamplingDecision, SamplingInput, Tracer};
+
+    #[derive(Debug)]
+    struct Always(SamplingDecision);
+
+    impl crate::Sampler for Always {
+        fn sample(&self, _: &SamplingInput<'_>) -> SamplingDecision {
+            self.0
+        }
+    }
+
+    #[test]
+    fn baggage_is_parsed_only_for_who_asks() {
+        let asking = || Tracer::builder().processor(BaggageAttributes::new(["k"]));
+        for (builder, parsed, why) in [
+            (Tracer::builder(), false, "no processor"),
+            (Tracer::builder().processor(on_start(|span| assert!(span.has_baggage()))), false, "one that does not ask"),
+            (asking().sampler(Always(SamplingDecision::DROP)), false, "a span that is not recorded"),
+            (asking().sampler(Always(SamplingDecision::RECORD)), true, "a span that is recorded"),
+        ] {
+            let context = Context::ROOT.with_received_baggage(b"k=v");
+            let tracer = builder.build();
+            let span = tracer.span("s").parent(&context).start();
+            let extras = context.node().and_then(|node| node.extras.as_deref());
+            assert_eq!(extras.map(|extras| extras.baggage.is_parsed()), Some(parsed), "{why}");
+            assert_eq!(tracer.stats().hook_panics, 0, "{why}");
+            drop(span);
+        }
+    }
+}

@@ -23,6 +23,7 @@
 //! | put it on the wire | [`propagation`]: [`Composite`](propagation::Composite), carriers, one's own formats |
 //! | make spans | [`Tracer`], [`Span`], [`SpanRef`], [`Recording`] |
 //! | choose which | [`Sampler`], [`ParentBased`], [`TraceIdRatio`] |
+//! | change, drop or keep them | [`processor`]: [`SpanProcessor`](processor::SpanProcessor), [`KeepIf`](processor::KeepIf), [`BaggageAttributes`](processor::BaggageAttributes) |
 //! | take them | [`SpanSink`], [`FinishedSpan`], [`SpanBuffer`], [`Listener`] |
 //! | instrument a protocol | [`Instrumenter`], [`Operation`] |
 //! | measure | [`Listener`], [`metrics`] |

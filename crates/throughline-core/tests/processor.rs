@@ -493,8 +493,9 @@ fn a_processor_is_disabled_after_so_many_panics_and_drops_spans_only_if_it_is_es
                 }));
                 if is_essential { builder.processor(essential(panics)) } else { builder.processor(panics) }
             });
-            for _ in 0..8 {
+            for at in 1..=8 {
                 tracer.span("s").start().end(SpanEnd::Completed);
+                assert_eq!(tracer.stats().processors_disabled, u64::from(at >= 3), "after {at}");
             }
             let (why, lost) = (format!("start {at_start}, essential {is_essential}"), if is_essential { 8 } else { 0 });
             let stats = tracer.stats();

@@ -189,6 +189,7 @@ fn other_traces_and_sampled_spans_are_not_touched() {
     rig.end("not worth it", &sampled);
     sampled.end(SpanEnd::Failed);
     assert_eq!(rig.names(), ["sampled"], "a child that the sampler left out of a sampled trace stays out");
+    assert_eq!(rig.stats().waiting_traces, 2, "and does not wait");
     one.end(SpanEnd::Failed);
     assert_eq!(rig.names(), ["of one", "one"]);
     two.end(SpanEnd::Completed);

@@ -288,9 +288,7 @@ impl Tracer {
         if self.0.listens {
             self.tell_end(record);
         }
-        let exported = record.wanted && self.0.processors.end(self, record, tracestate, local_root);
-        record.seal(tracestate.len());
-        exported
+        record.wanted && self.0.processors.end(self, record, tracestate, local_root)
     }
 
     #[cold]

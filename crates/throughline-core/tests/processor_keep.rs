@@ -162,7 +162,8 @@ fn children_that_end_after_their_root_share_its_fate() {
 #[test]
 fn the_memory_of_decisions_is_bounded() {
     for (end, remembered) in [(SpanEnd::Failed, 512), (SpanEnd::Completed, 4096)] {
-        let rig = Rig::new(KeepIf::failed());
+        // So few that there is one shard.
+        let rig = Rig::new(KeepIf::failed().max_spans(256));
         let root = rig.root("root");
         let (first, second) = (rig.child("first", &root), rig.child("second", &root));
         root.end(end);
@@ -174,6 +175,30 @@ fn the_memory_of_decisions_is_bounded() {
         rig.root("other").end(end);
         second.end(SpanEnd::Completed);
         assert_eq!(rig.stats().waiting_spans, 1, "{end:?}: the one before is not");
+    }
+}
+
+/// Many roots at once lie in all shards; the limits hold for all of them together.
+#[test]
+fn shards_together_keep_the_limits_and_every_trace_its_spans() {
+    for (roots, most) in [(100, 2048), (2000, 1000)] {
+        let rig = Rig::new(KeepIf::failed().max_spans(most));
+        let spans: Vec<_> = (0..roots).map(|_| rig.root("root")).collect();
+        for root in &spans {
+            rig.end("one", root);
+            rig.end("two", root);
+        }
+        let stats = rig.stats();
+        assert!(stats.waiting_spans <= most, "{stats:?}");
+        assert_eq!(stats.waiting_spans as u64 + stats.lost_to_room, 2 * roots);
+        assert_eq!(stats.lost_to_room == 0, roots == 100, "{stats:?}");
+        for root in spans {
+            root.end(SpanEnd::Failed);
+        }
+        let stats = rig.stats();
+        assert_eq!((stats.kept_traces, stats.kept_spans), (roots, 3 * roots - stats.lost_to_room));
+        assert_eq!(rig.names().len() as u64, stats.kept_spans);
+        assert_eq!((stats.waiting_traces, stats.waiting_spans, stats.waiting_bytes), (0, 0, 0));
     }
 }
 
@@ -302,7 +327,8 @@ fn a_trace_that_would_fill_everything_alone_drives_nobody_out_for_nothing() {
 #[test]
 fn a_root_that_never_ends_is_let_go_and_one_that_is_slow_is_in_time() {
     let age = Duration::from_secs(60);
-    let rig = Rig::new(KeepIf::slower_than(SLOW).max_age(age));
+    // One shard: it looks at the age when any of its spans ends.
+    let rig = Rig::new(KeepIf::slower_than(SLOW).max_age(age).max_spans(256));
     let (never, slow) = (rig.root("never"), rig.root("slow"));
     rig.end("of never", &never);
     rig.end("of slow", &slow);

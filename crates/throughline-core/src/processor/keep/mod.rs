@@ -6,9 +6,9 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use self::waiting::{Root, Waiting};
+use self::waiting::{Limits, Root, Waiting};
 use super::{EndingSpan, SpanProcessor, Verdict};
-use crate::{FinishedSpan, SpanEnd, Status};
+use crate::{FinishedSpan, SpanContext, SpanEnd, Status};
 
 /// Hands a trace that was not sampled to the sink all the same if its local root fails or is slow.
 ///
@@ -40,17 +40,20 @@ use crate::{FinishedSpan, SpanEnd, Status};
 /// # Guarantees
 ///
 /// * Bounded: at most [`max_spans`](Self::max_spans) spans of [`max_bytes`](Self::max_bytes) wait, of one trace at most
-///   [`max_spans_per_trace`](Self::max_spans_per_trace), and none much longer than [`max_age`](Self::max_age). The memory
-///   is that of the spans, room to grow and buffers kept for the next ones: at most three times as much.
-/// * Where there is no room the traces that wait longest make it; what is lost is counted by reason
+///   [`max_spans_per_trace`](Self::max_spans_per_trace), and none longer than [`max_age`](Self::max_age), which is
+///   looked at when spans end. The memory is that of the spans, room to grow and buffers kept for the next ones: at most three times as much.
+/// * Where there is no room the traces that wait longest make it: of those in the same shard, of which there are up to
+///   eight, each with its part of the limits and at least 256 spans and 1 MiB. What is lost is counted by reason
 ///   ([`stats`](Self::stats)), and a trace that is kept afterwards lacks it.
-/// * The fate of the last 512 kept and 4096 forgotten traces is remembered. A child that ends later still waits until
+/// * The fate of the last 512 kept and 4096 forgotten traces, in a shard its part of them, is remembered. A child that ends later still waits until
 ///   there is no room or its time is over.
-/// * One lock, held for a look-up and a copy of one span, never while the sink or a condition runs. In steady state
-///   nothing is allocated unless a trace is kept.
+/// * One lock per shard, held for a look-up and a copy of one span, never while the sink or a condition runs. In steady
+///   state nothing is allocated unless a trace is kept.
 pub struct KeepIf {
     conditions: Vec<Condition>,
-    waiting: Mutex<Waiting>,
+    limits: Limits,
+    /// By local root: with a single lock threads that end spans wait for each other.
+    shards: Vec<Mutex<Waiting>>,
 }
 
 /// What a [`KeepIf`] did so far, and what waits now.
@@ -115,7 +118,8 @@ impl KeepIf {
     /// ```
     #[must_use]
     pub fn matching(condition: impl Fn(&FinishedSpan<'_>) -> bool + Send + Sync + 'static) -> Self {
-        Self { conditions: vec![Box::new(condition)], waiting: Mutex::new(Waiting::new()) }
+        let bare = Self { conditions: vec![Box::new(condition)], limits: Limits::DEFAULT, shards: Vec::new() };
+        bare.with_limits(|_| {})
     }
 
     /// Or if it [failed](Self::failed).
@@ -140,40 +144,49 @@ impl KeepIf {
     /// How many spans may wait; by default 2048.
     #[must_use]
     pub fn max_spans(self, spans: usize) -> Self {
-        self.lock().limits.spans = spans;
-        self
+        self.with_limits(|limits| limits.spans = spans)
     }
 
     /// How many bytes waiting spans may take ([`FinishedSpan::bytes`]); by default 8 MiB.
     #[must_use]
     pub fn max_bytes(self, bytes: usize) -> Self {
-        self.lock().limits.bytes = bytes;
-        self
+        self.with_limits(|limits| limits.bytes = bytes)
     }
 
     /// How many spans of one trace may wait; by default 256. The first ones stay.
     #[must_use]
     pub fn max_spans_per_trace(self, spans: usize) -> Self {
-        self.lock().limits.trace_spans = spans;
-        self
+        self.with_limits(|limits| limits.trace_spans = spans)
     }
 
     /// How long a trace may wait, from the end of its first span on, if its local root has not ended; by default 5
     /// minutes. It should be more than any request takes that is worth keeping.
     #[must_use]
     pub fn max_age(self, age: Duration) -> Self {
-        self.lock().limits.age = age;
-        self
+        self.with_limits(|limits| limits.age = age)
     }
 
     /// What was kept and what was lost so far, and what waits now.
     #[must_use]
     pub fn stats(&self) -> KeepStats {
-        self.lock().stats()
+        let mut all = KeepStats::default();
+        for shard in &self.shards {
+            let one = lock(shard).stats();
+            all.add(&one);
+        }
+        all
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn with_limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        let shards = (self.limits.spans / SHARD_SPANS).min(self.limits.bytes / SHARD_BYTES).clamp(1, SHARDS);
+        self.shards = (0..shards).map(|_| Mutex::new(Waiting::new(self.limits.part(shards), shards))).collect();
+        self
+    }
+
+    fn shard(&self, root: &SpanContext) -> MutexGuard<'_, Waiting> {
+        // Ids of spans are ours: no caller can aim at a shard.
+        lock(&self.shards[(root.span_id().to_u64() % self.shards.len() as u64) as usize])
     }
 }
 
@@ -183,7 +196,7 @@ impl SpanProcessor for KeepIf {
             return Verdict::Pass;
         }
         let Some(root) = span.local_root() else {
-            self.lock().lose_without_root();
+            self.shard(&span.view().span_context()).lose_without_root();
             return Verdict::Pass;
         };
         if root.is_sampled() {
@@ -191,12 +204,11 @@ impl SpanProcessor for KeepIf {
             return Verdict::Pass;
         }
         let (view, now) = (span.view(), span.ended_at());
-        let root = Root::of(&root);
         if !span.is_local_root() {
-            return self.lock().add(root, &view, now);
+            return self.shard(&root).add(Root::of(&root), &view, now);
         }
         let kept = self.conditions.iter().any(|holds| holds(&view));
-        let waited = self.lock().decide(root, kept, now);
+        let waited = self.shard(&root).decide(Root::of(&root), kept, now);
         if let Some(spans) = waited {
             span.emit(&spans);
         }
@@ -218,8 +230,30 @@ impl KeepStats {
     pub const fn lost(&self) -> u64 {
         self.lost_to_trace_limit + self.lost_to_room + self.lost_to_age + self.lost_without_root
     }
+
+    fn add(&mut self, other: &Self) {
+        self.kept_traces += other.kept_traces;
+        self.kept_spans += other.kept_spans;
+        self.forgotten_spans += other.forgotten_spans;
+        self.lost_to_trace_limit += other.lost_to_trace_limit;
+        self.lost_to_room += other.lost_to_room;
+        self.lost_to_age += other.lost_to_age;
+        self.lost_without_root += other.lost_without_root;
+        self.waiting_traces += other.waiting_traces;
+        self.waiting_spans += other.waiting_spans;
+        self.waiting_bytes += other.waiting_bytes;
+    }
+}
+
+fn lock(shard: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn has_failed(root: &FinishedSpan<'_>) -> bool {
     root.end() != SpanEnd::Completed || matches!(root.status(), Status::Error { .. })
 }
+
+const SHARDS: usize = 8;
+/// What a shard has at least, if there is more than one.
+const SHARD_SPANS: usize = 256;
+const SHARD_BYTES: usize = 1024 * 1024;

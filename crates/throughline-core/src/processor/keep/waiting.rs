@@ -10,7 +10,10 @@ use crate::{FinishedSpan, SpanBuffer, SpanContext, SpanId, TraceId};
 
 /// What waits, and what has been decided lately.
 pub(super) struct Waiting {
-    pub(super) limits: Limits,
+    limits: Limits,
+    /// How many decisions are remembered.
+    most_kept: usize,
+    most_forgotten: usize,
     traces: HashMap<Root, Trace>,
     /// A slot that no trace waits in keeps its buffer for the next one.
     slots: Vec<Slot>,
@@ -24,6 +27,7 @@ pub(super) struct Waiting {
     stats: KeepStats,
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Limits {
     pub(super) spans: usize,
     pub(super) bytes: usize,
@@ -51,6 +55,18 @@ struct Slot {
     spans: SpanBuffer,
 }
 
+// === impl Limits ===
+
+impl Limits {
+    pub(super) const DEFAULT: Self =
+        Self { spans: 2048, bytes: 8 * 1024 * 1024, trace_spans: 256, age: Duration::from_secs(300) };
+
+    /// What one of so many shards may hold.
+    pub(super) fn part(self, shards: usize) -> Self {
+        Self { spans: self.spans / shards, bytes: self.bytes / shards, ..self }
+    }
+}
+
 // === impl Root ===
 
 impl Root {
@@ -62,9 +78,12 @@ impl Root {
 // === impl Waiting ===
 
 impl Waiting {
-    pub(super) fn new() -> Self {
+    /// One of so many shards.
+    pub(super) fn new(limits: Limits, shards: usize) -> Self {
         Self {
-            limits: Limits { spans: 2048, bytes: 8 * 1024 * 1024, trace_spans: 256, age: Duration::from_secs(300) },
+            limits,
+            most_kept: KEPT / shards,
+            most_forgotten: FORGOTTEN / shards,
             traces: HashMap::new(),
             slots: Vec::new(),
             free: Vec::new(),
@@ -118,8 +137,11 @@ impl Waiting {
 
     /// A local root has ended; what waited for it, if it is kept.
     pub(super) fn decide(&mut self, root: Root, kept: bool, now: Instant) -> Option<SpanBuffer> {
-        let (fate, lately, most) =
-            if kept { (Trace::Kept, &mut self.kept, KEPT) } else { (Trace::Forgotten, &mut self.forgotten, FORGOTTEN) };
+        let (fate, lately, most) = if kept {
+            (Trace::Kept, &mut self.kept, self.most_kept)
+        } else {
+            (Trace::Forgotten, &mut self.forgotten, self.most_forgotten)
+        };
         // First out, then in: the memory of the last ones never grows.
         let longest = if lately.len() >= most { lately.pop_front() } else { None };
         lately.push_back(root);
@@ -229,6 +251,6 @@ impl Waiting {
 
 /// No slot.
 const NONE: usize = usize::MAX;
-/// How many decisions are remembered.
+/// How many decisions all shards remember.
 const KEPT: usize = 512;
 const FORGOTTEN: usize = 4096;

@@ -450,6 +450,7 @@ proptest! {
             }
             let stats = rig.stats();
             prop_assert!(stats.waiting_spans <= spans && stats.waiting_bytes <= bytes, "{stats:?}");
+            prop_assert!(stats.waiting_bytes >= stats.waiting_spans * 128, "{stats:?}");
             prop_assert!(stats.waiting_spans <= stats.waiting_traces * share, "{stats:?}");
             prop_assert_eq!(stats.waiting_spans == 0, stats.waiting_bytes == 0 && stats.waiting_traces == 0);
             let gone = stats.kept_spans + stats.forgotten_spans + stats.lost();

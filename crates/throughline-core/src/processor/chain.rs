@@ -38,6 +38,11 @@ impl Processors {
         self.links.push(Link { processor: Box::new(processor), essential, name, panics: AtomicU32::new(0) });
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
     pub(crate) fn set_max_panics(&mut self, max: u32) {
         self.max_panics = max.max(1);
     }

@@ -246,6 +246,9 @@ impl Tracer {
         if self.0.listens {
             self.tell_start(node, traits);
         }
+        if self.0.processors.is_empty() {
+            return;
+        }
         let Node { extras, local_root, record, .. } = node;
         let record = record.get_mut().unwrap_or_else(PoisonError::into_inner);
         if record.wanted {
@@ -287,6 +290,9 @@ impl Tracer {
     fn show_end(&self, record: &mut Record, tracestate: &[u8], local_root: Option<&Arc<Node>>) -> bool {
         if self.0.listens {
             self.tell_end(record);
+        }
+        if self.0.processors.is_empty() {
+            return record.head.flags.is_sampled();
         }
         record.wanted && self.0.processors.end(self, record, tracestate, local_root)
     }

@@ -41,12 +41,13 @@ use crate::{FinishedSpan, SpanContext, SpanEnd, Status};
 ///
 /// * Bounded: at most [`max_spans`](Self::max_spans) spans of [`max_bytes`](Self::max_bytes) wait, of one trace at most
 ///   [`max_spans_per_trace`](Self::max_spans_per_trace), and none longer than [`max_age`](Self::max_age), which is
-///   looked at when spans end. The memory is that of the spans, room to grow and buffers kept for the next ones: at most three times as much.
+///   looked at when spans end. The memory is that of the spans, room to grow and buffers kept for the next ones: at most
+///   three times as much.
 /// * Where there is no room the traces that wait longest make it: of those in the same shard, of which there are up to
 ///   eight, each with its part of the limits and at least 256 spans and 1 MiB. What is lost is counted by reason
 ///   ([`stats`](Self::stats)), and a trace that is kept afterwards lacks it.
-/// * The fate of the last 512 kept and 4096 forgotten traces, in a shard its part of them, is remembered. A child that ends later still waits until
-///   there is no room or its time is over.
+/// * The fate of the last 512 kept and 4096 forgotten traces, in a shard its part of them, is remembered. A child that
+///   ends later still waits until there is no room or its time is over.
 /// * One lock per shard, held for a look-up and a copy of one span, never while the sink or a condition runs. In steady
 ///   state nothing is allocated unless a trace is kept.
 pub struct KeepIf {

@@ -45,8 +45,8 @@ pub trait Operation: Send + Sync + 'static {
 
 /// Starts and ends the spans of one [`Operation`].
 ///
-/// The order is OpenTelemetry Java's. Start: name → attributes → sampler → span → links → listeners. End: attributes and
-/// status → listeners in reverse → sink. `start` is preceded by [`should_start`](Self::should_start), which the
+/// The order is OpenTelemetry Java's. Start: name → attributes → sampler → span → links → listeners →
+/// processors. End: attributes and status → listeners in reverse → processors → sink. `start` is preceded by [`should_start`](Self::should_start), which the
 /// instrumentation asks.
 #[derive(Clone, Debug)]
 pub struct Instrumenter<O> {

@@ -25,6 +25,7 @@
 //! | give the request something to carry | [`Baggage`], [`BaggageField`] |
 //! | make spans | [`Tracer`], [`Span`], [`SpanRef`], [`Recording`] |
 //! | choose which | [`Sampler`], [`ParentBased`], [`TraceIdRatio`] |
+//! | change, drop or keep them | [`processor`]: [`SpanProcessor`](processor::SpanProcessor), [`KeepIf`](processor::KeepIf), [`BaggageAttributes`](processor::BaggageAttributes) |
 //! | take them | [`SpanSink`], [`FinishedSpan`], [`SpanBuffer`], [`Listener`] |
 //! | instrument a protocol | [`Instrumenter`], [`Operation`] |
 //! | measure | [`Listener`], [`metrics`] |
@@ -42,6 +43,7 @@
 //! * `serde`: [`DurableContext`], [`TraceId`] and [`SpanId`] as text.
 
 pub mod metrics;
+pub mod processor;
 pub mod propagation;
 
 mod attribute;
@@ -93,7 +95,7 @@ pub use self::kind::{Scope, SemanticKey, SpanEnd, SpanKind, SpanName, Status};
 pub use self::limits::SpanLimits;
 pub use self::listener::{End, Listener, Start};
 pub use self::random::{IdGenerator, RandomIds};
-pub use self::record::Recording;
+pub use self::record::{Edit, Recording};
 pub use self::resource::Resource;
 pub use self::sampling::{
     AlwaysOff, AlwaysOn, ParentBased, Sampler, SamplingDecision, SamplingInput, SamplingState, TraceIdRatio,

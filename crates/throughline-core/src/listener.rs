@@ -9,7 +9,7 @@ use crate::{SemanticKey, SpanContext, SpanEnd, SpanKind};
 ///
 /// Both are called on the request's path and borrow everything: copy what is needed, do not block. The attributes of
 /// [`start`](Self::start) are shown again at the [`end`](Self::end), as they were then and as they are. At the end the
-/// listeners are called in reverse order, before the span goes to its sink. A listener that panics is counted in
+/// listeners are called in reverse order, before [processors](crate::processor) and the sink see the span. A listener that panics is counted in
 /// [`Stats::hook_panics`](crate::Stats::hook_panics).
 pub trait Listener: Send + Sync + 'static {
     /// An operation started.

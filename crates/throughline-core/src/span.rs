@@ -151,9 +151,11 @@ type Last<'a> = &'a mut dyn FnMut(&mut Recording<'_>);
 fn close(mut node: Arc<Node>, end: SpanEnd, last: Option<Last<'_>>) {
     let Some(unique) = Arc::get_mut(&mut node) else { return close_shared(node, end, last) };
     if unique.recording {
-        let Node { extras, tracer, record, .. } = unique;
+        let Node { extras, tracer, local_root, record, .. } = unique;
         let record = record.get_mut().unwrap_or_else(PoisonError::into_inner);
-        finish(record, tracer.as_ref(), extras.as_deref(), end, last);
+        let around =
+            Surroundings { tracer: tracer.as_ref(), extras: extras.as_deref(), local_root: local_root.as_ref() };
+        finish(record, around, end, last);
     }
     unique.recycle();
     node::keep(node);
@@ -169,20 +171,32 @@ fn close_shared(node: Arc<Node>, end: SpanEnd, last: Option<Last<'_>>) {
             let sealed = Record::sealed_like(&cell);
             mem::replace(&mut *cell, sealed)
         };
-        finish(&mut record, node.tracer.as_ref(), node.extras.as_deref(), end, last);
+        let Node { extras, tracer, local_root, .. } = &*node;
+        let around =
+            Surroundings { tracer: tracer.as_ref(), extras: extras.as_deref(), local_root: local_root.as_ref() };
+        finish(&mut record, around, end, last);
     }
     drop(Context::of(node));
 }
 
-/// The last word, then listeners and sink; a last word that panics has ended the span all the same.
+/// What the node of an ending span has beside its record.
+#[derive(Clone, Copy)]
+struct Surroundings<'a> {
+    tracer: Option<&'a Tracer>,
+    extras: Option<&'a Extras>,
+    local_root: Option<&'a Arc<Node>>,
+}
+
+/// The last word, then listeners, processors and sink; a last word that panics has ended the span all the same.
 #[inline(always)]
-fn finish(record: &mut Record, tracer: Option<&Tracer>, extras: Option<&Extras>, end: SpanEnd, last: Option<Last<'_>>) {
+fn finish(record: &mut Record, around: Surroundings<'_>, end: SpanEnd, last: Option<Last<'_>>) {
     let spoken = match last {
         Some(last) => record.beyond_limit(|record| catch_unwind(AssertUnwindSafe(|| last(&mut Recording(record))))),
         None => Ok(()),
     };
-    if let Some(tracer) = tracer {
-        tracer.finish(record, end, extras.map_or(&[][..], |extras| &extras.tracestate.raw));
+    if let Some(tracer) = around.tracer {
+        let tracestate = around.extras.map_or(&[][..], |extras| &extras.tracestate.raw);
+        tracer.finish(record, end, tracestate, around.local_root);
     }
     if let Err(panic) = spoken {
         resume_unwind(panic);

@@ -24,12 +24,16 @@ pub struct Stats {
     pub late_writes: u64,
     /// Spans that nobody ended: their owner was dropped, which ended them as cancelled.
     pub abandoned: u64,
-    /// Samplers, sinks, listeners, extractors and propagators that panicked; the application did not notice.
+    /// Samplers, processors, sinks, listeners, extractors and propagators that panicked; the application did not notice.
     pub hook_panics: u64,
     /// Baggage that was not sent because the host was not named in `baggage_to`.
     pub baggage_withheld: u64,
     /// Callers that asked for their trace to be recorded more often than an edge policy grants; the sampler decided.
     pub forced_sampling_limited: u64,
+    /// Recorded spans that a processor dropped, or that an essential one could not look at.
+    pub spans_dropped_by_processors: u64,
+    /// Processors that are not called again because they panicked too often.
+    pub processors_disabled: u64,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +44,8 @@ pub(crate) struct Counters {
     pub(crate) hook_panics: AtomicU64,
     pub(crate) baggage_withheld: AtomicU64,
     pub(crate) forced_sampling_limited: AtomicU64,
+    pub(crate) spans_dropped_by_processors: AtomicU64,
+    pub(crate) processors_disabled: AtomicU64,
 }
 
 impl Counters {
@@ -57,6 +63,8 @@ impl Counters {
             hook_panics: read(&self.hook_panics) + read(&propagation.panics),
             baggage_withheld: read(&self.baggage_withheld),
             forced_sampling_limited: read(&self.forced_sampling_limited),
+            spans_dropped_by_processors: read(&self.spans_dropped_by_processors),
+            processors_disabled: read(&self.processors_disabled),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use throughline_core::metrics::Meter;
+use throughline_core::processor::SpanProcessor;
 use throughline_core::propagation::Composite;
 use throughline_core::{
     AlwaysOff, AttributeValue, Clock, FinishedSpan, IdGenerator, Listener, ParentBased, Resource, Sampler, SpanLimits,
@@ -131,6 +132,30 @@ impl TelemetryBuilder {
     /// One more listener, which is told of every start and end of an operation.
     pub fn listener(mut self, listener: impl Listener) -> Self {
         self.tracer = self.tracer.listener(listener);
+        self
+    }
+
+    /// One more processor, which sees every recorded span at its start and at its end, before any exporter;
+    /// [`processor`](crate::processor) has ready-made ones.
+    ///
+    /// ```
+    /// use throughline::{Telemetry, processor};
+    ///
+    /// let redact = processor::on_end(|span| {
+    ///     span.remove("user.email");
+    ///     processor::Verdict::Pass
+    /// });
+    /// let builder = Telemetry::builder().processor(processor::essential(redact));
+    /// # let _ = builder;
+    /// ```
+    pub fn processor(mut self, processor: impl SpanProcessor) -> Self {
+        self.tracer = self.tracer.processor(processor);
+        self
+    }
+
+    /// After how many panics of its hooks a processor is not called again; by default 10, and at least 1.
+    pub fn max_hook_panics(mut self, max: u32) -> Self {
+        self.tracer = self.tracer.max_hook_panics(max);
         self
     }
 

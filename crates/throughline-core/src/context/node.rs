@@ -387,6 +387,11 @@ impl LazyBaggage {
         self.updated.get().and_then(|updated| updated.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_parsed(&self) -> bool {
+        self.parsed.get().is_some()
+    }
+
     pub(crate) fn set(&mut self, baggage: Baggage) {
         self.raw.clear();
         self.parsed = OnceLock::from(baggage);

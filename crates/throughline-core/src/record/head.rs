@@ -65,7 +65,7 @@ impl Head {
             parent: None,
             start: now,
             end: now,
-            name: RawName { verb: &"", text: Text::default() },
+            name: RawName::NONE,
             scope: &NOBODY,
             description: Text::default(),
             attributes: 0,

@@ -7,8 +7,11 @@ mod head;
 mod rare;
 mod raw;
 mod recording;
+mod redact;
 mod room;
+mod told;
 
+use std::mem;
 use std::time::Instant;
 
 use crate::attribute::{Key, KeyKind, Value};
@@ -19,7 +22,9 @@ pub(crate) use self::head::{Head, Sort, Tally};
 pub(crate) use self::rare::{OneSpans, Place, Rare};
 pub(crate) use self::raw::{RawAttribute, RawEvent, RawKey, RawLink, RawName, RawValue, StatusCode, Text, slice};
 pub use self::recording::Recording;
+pub use self::redact::Edit;
 use self::room::Room;
+use self::told::Told;
 
 #[derive(Debug)]
 pub(crate) struct Record {
@@ -27,15 +32,14 @@ pub(crate) struct Record {
     pub(crate) attributes: Room<RawAttribute>,
     pub(crate) text: Room<u8>,
     pub(crate) rare: Rare,
-    /// How many attributes the listeners saw at the start; zero if nobody listens.
-    pub(crate) told: usize,
-    /// Those of them that were replaced since, as they were, with their places.
-    pub(crate) replaced: Vec<(usize, RawAttribute)>,
+    told: Told,
     pub(crate) limits: SpanLimits,
     pub(crate) clock: Clock,
     pub(crate) open: bool,
     /// Whether the sampler wants the span recorded; otherwise it is for the listeners alone.
     pub(crate) wanted: bool,
+    /// Whether a processor without which the span may not be seen has failed at its start.
+    pub(crate) condemned: bool,
 }
 
 // === impl Record ===
@@ -57,12 +61,12 @@ impl Record {
             attributes: Room::new(),
             text: Room::new(),
             rare: Rare::new(),
-            told: 0,
-            replaced: Vec::new(),
+            told: Told::new(),
             limits: SpanLimits::DEFAULT,
             clock: Clock::system(),
             open: false,
             wanted: false,
+            condemned: false,
         }
     }
 
@@ -188,69 +192,75 @@ impl Record {
     }
 
     /// Replaces a value, in its old place if it fits there: writing one attribute again and again does not use up the
-    /// span's text.
+    /// span's text. One that there is no room for is dropped with the old value: what was overwritten is not left.
     fn replace(&mut self, at: usize, value: Value<'_>) {
-        if at < self.told && self.replaced.iter().all(|(place, _)| *place != at) {
+        if self.told.is_unchanged(at) {
             return self.replace_told(at, value);
         }
-        let new = match value {
-            Value::Str(text) => text.as_bytes(),
-            Value::Bytes(bytes) => bytes,
-            _ => &[],
-        };
-        if let RawValue::List(old) | RawValue::Text(old) = self.attributes[at].value {
-            if let Some(text) = self.keep_within(old, new) {
-                self.attributes[at].value = RawValue::Text(text);
+        let text = self.attributes[at].value.text();
+        if text.len > 0 {
+            if let Some(value) = self.value_within(text, value) {
+                self.attributes[at].value = value;
                 return;
             }
-            let place = old.at as usize..(old.at + old.len) as usize;
-            if place.end == self.text.len() {
-                self.text.truncate(place.start);
-                self.attributes[at].value = RawValue::Text(Text { at: old.at, len: 0 });
-            }
+            self.wipe(text);
         }
         match self.raw_value(value) {
             Some(value) => self.attributes[at].value = value,
-            None => self.drop_attribute(),
+            None => {
+                self.attributes[at].value = RawValue::Bool(false);
+                self.remove(at);
+                self.drop_attribute();
+            }
         }
     }
 
     /// Replaces a value that listeners saw, and keeps it with its text until they have been told of the end.
     #[cold]
     fn replace_told(&mut self, at: usize, value: Value<'_>) {
+        let old = self.attributes[at];
         match self.raw_value(value) {
             Some(value) => {
-                self.replaced.push((at, self.attributes[at]));
+                self.told.replaced(at, old);
                 self.attributes[at].value = value;
             }
-            None => self.drop_attribute(),
+            None => {
+                self.remove(at);
+                self.drop_attribute();
+            }
         }
     }
 
-    /// The attributes that listeners saw at the start.
-    pub(crate) fn told(&self) -> impl Iterator<Item = RawAttribute> {
-        self.attributes.iter().take(self.told).enumerate().map(|(at, now)| {
-            let before = self.replaced.iter().find_map(|(place, before)| (*place == at).then_some(*before));
-            before.unwrap_or(*now)
-        })
+    /// Copies a textual value over an old text, if it fits there.
+    fn value_within(&mut self, old: Text, value: Value<'_>) -> Option<RawValue> {
+        match value {
+            Value::Str(text) => self.keep_within(old, text.as_bytes()).map(RawValue::Text),
+            Value::Bytes(bytes) => self.keep_within(old, bytes).map(RawValue::Text),
+            _ => None,
+        }
     }
 
-    /// Listeners have been told of the end.
-    pub(crate) fn forget_told(&mut self) {
-        self.told = 0;
-        self.replaced.clear();
-        self.replaced.shrink_to(KEPT_REPLACED);
-    }
-
-    /// Copies a text over an old one, if it fits there.
+    /// Copies a text over an old one, if it fits there. Nothing of the old one is left.
     fn keep_within(&mut self, old: Text, new: &[u8]) -> Option<Text> {
         let new = cut(new, self.limits.value_length as usize);
         if new.is_empty() || new.len() > old.len as usize {
             return None;
         }
-        let at = old.at as usize;
+        let (at, end) = (old.at as usize, (old.at + old.len) as usize);
         self.text[at..at + new.len()].copy_from_slice(new);
+        self.text[at + new.len()..end].fill(0);
         Some(Text { at: old.at, len: new.len() as u32 })
+    }
+
+    /// Overwrites a text that nothing refers to any more; if it is the last, its room is free again.
+    fn wipe(&mut self, text: Text) {
+        let (at, end) = (text.at as usize, (text.at + text.len) as usize);
+        if let Some(bytes) = self.text.get_mut(at..end) {
+            bytes.fill(0);
+            if end == self.text.len() {
+                self.text.truncate(at);
+            }
+        }
     }
 
     /// Lets the end of a span exceed the limits of attributes and text: an application that has used them up must not hide
@@ -278,6 +288,8 @@ impl Record {
     }
 
     pub(crate) fn set_name(&mut self, name: SpanName<'_>) {
+        let old = mem::take(&mut self.head.name.text);
+        self.wipe(old);
         self.head.name = self.raw_name(name);
     }
 
@@ -298,8 +310,13 @@ impl Record {
     pub(crate) fn set_target(&mut self, target: &str) {
         let target = target.as_bytes();
         let old = self.head.name.text;
-        if let Some(text) = self.keep_within(old, target).or_else(|| self.keep_part(target, true)) {
+        if let Some(text) = self.keep_within(old, target) {
             self.head.name.text = text;
+        } else if let Some(text) = self.keep_part(target, true) {
+            self.head.name.text = text;
+            if old.len > 0 {
+                self.wipe(old);
+            }
         }
     }
 
@@ -335,4 +352,3 @@ const USUAL_TEXT: usize = 256;
 const USUAL_ATTRIBUTES: usize = 16;
 const KEPT_TEXT: usize = 4096;
 const KEPT_ATTRIBUTES: usize = 64;
-const KEPT_REPLACED: usize = 8;

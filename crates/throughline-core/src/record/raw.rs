@@ -64,7 +64,7 @@ pub(crate) enum StatusCode {
     Error,
 }
 
-// === impl RawAttribute, RawKey, RawValue ===
+// === impl RawAttribute, RawName, RawKey, RawValue ===
 
 impl RawAttribute {
     /// What lies in slots that are not in use.
@@ -74,6 +74,10 @@ impl RawAttribute {
     pub(crate) fn decode(self, text: &[u8]) -> (Key<'_>, Value<'_>) {
         (self.key.decode(text), self.value.decode(text))
     }
+}
+
+impl RawName {
+    pub(crate) const NONE: Self = Self { verb: &"", text: Text { at: 0, len: 0 } };
 }
 
 impl RawKey {

@@ -17,7 +17,8 @@ pub struct Recording<'a>(pub(crate) &'a mut Record);
 // === impl Recording ===
 
 impl Recording<'_> {
-    /// Sets an attribute; one with the same key is replaced.
+    /// Sets an attribute; one with the same key is replaced. If there is no room for the new value the old one is gone,
+    /// too, and the attribute is counted as dropped.
     #[inline]
     pub fn set<'k, 'v>(&mut self, key: impl Into<Key<'k>>, value: impl Into<Value<'v>>) {
         let (key, value) = (key.into(), value.into());
@@ -85,6 +86,10 @@ impl Recording<'_> {
         };
         if self.0.head.tally.status != StatusCode::Ok {
             self.0.head.tally.status = code;
+            let old = mem::take(&mut self.0.head.description);
+            if old.len > 0 {
+                self.0.wipe(old);
+            }
             self.0.head.description = if description.is_empty() {
                 Text::default()
             } else {
@@ -153,7 +158,7 @@ impl Recording<'_> {
         self.position(Key::dynamic(key)).is_some()
     }
 
-    fn position(&self, key: Key<'_>) -> Option<usize> {
+    pub(super) fn position(&self, key: Key<'_>) -> Option<usize> {
         let wanted = match key.0 {
             KeyKind::Static(name) => name.as_bytes(),
             // As it would have been kept.

@@ -38,6 +38,14 @@ impl<T: Copy> Room<T> {
         self.len = 0;
     }
 
+    /// Takes an item out of its place; those behind it move up.
+    pub(crate) fn remove(&mut self, at: usize) {
+        if at < self.len {
+            self.slots.copy_within(at + 1..self.len, at);
+            self.len -= 1;
+        }
+    }
+
     pub(crate) fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Inner, Tracer};
 use crate::listener::Listener;
+use crate::processor::{Processors, SpanProcessor};
 use crate::propagation::Composite;
 use crate::random::IdGenerator;
 use crate::stats::Counters;
@@ -30,6 +31,8 @@ impl TracerBuilder {
                 propagator: Composite::w3c(),
                 listeners: Vec::new(),
                 listens: false,
+                processors: Processors::new(),
+                watched: false,
                 enabled: true,
                 counters: Counters::default(),
             },
@@ -83,6 +86,21 @@ impl TracerBuilder {
     pub fn listener(mut self, listener: impl Listener) -> Self {
         self.inner.listeners.push(Box::new(listener));
         self.inner.listens = true;
+        self.inner.watched = true;
+        self
+    }
+
+    /// One more processor, which sees every recorded span at its start and at its end. They are called in this order;
+    /// [`processor`](crate::processor) says the rest.
+    pub fn processor(mut self, processor: impl SpanProcessor) -> Self {
+        self.inner.processors.add(processor);
+        self.inner.watched = true;
+        self
+    }
+
+    /// After how many panics of its hooks a processor is not called again; by default 10, and at least 1.
+    pub fn max_hook_panics(mut self, max: u32) -> Self {
+        self.inner.processors.set_max_panics(max);
         self
     }
 

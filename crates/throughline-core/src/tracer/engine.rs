@@ -1,6 +1,6 @@
 //! The start and the end of every span.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Instant;
 
 use super::Tracer;
@@ -10,7 +10,7 @@ use crate::kind::Suppression;
 use crate::listener::{End, Start};
 use crate::propagation::Extracted;
 use crate::random::{IdGenerator as _, RandomIds};
-use crate::record::{Record, Sort, StatusCode};
+use crate::record::{RawName, Record, Sort, StatusCode};
 use crate::{
     Context, DurableContext, FinishedSpan, Recording, SamplingDecision, SamplingInput, SamplingState, Scope,
     SemanticKey, Span, SpanContext, SpanEnd, SpanId, SpanKind, SpanName, TraceFlags, TraceId,
@@ -110,8 +110,8 @@ impl Tracer {
             if self.guarded(|| draft.write(&mut Recording(record))).is_none() {
                 self.write_again(record, draft);
             }
-            if self.0.listens {
-                self.tell_start(unique, traits);
+            if self.0.watched {
+                self.show_start(unique, traits);
             }
         }
         Span::new(node)
@@ -123,7 +123,7 @@ impl Tracer {
     fn write_again(&self, record: &mut Record, draft: &mut dyn Draft) {
         if record.attributes.is_empty() {
             // Until it is written it is that of the record's last span.
-            record.set_name(SpanName::Static(&""));
+            record.head.name = RawName::NONE;
             self.guarded(|| draft.write(&mut Recording(record)));
         }
     }
@@ -254,11 +254,27 @@ impl Tracer {
         }
     }
 
+    /// Shows a span that starts to listeners and processors.
+    #[inline(never)]
+    fn show_start(&self, node: &mut Node, traits: &Traits) {
+        if self.0.listens {
+            self.tell_start(node, traits);
+        }
+        if self.0.processors.is_empty() {
+            return;
+        }
+        let Node { extras, local_root, record, .. } = node;
+        let record = record.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if record.wanted {
+            self.0.processors.start(self, record, extras.as_deref(), local_root.as_ref());
+        }
+    }
+
     #[cold]
     fn tell_start(&self, node: &mut Node, traits: &Traits) {
         let Some(span_context) = node.span_context else { return };
         let record = node.record_mut();
-        record.told = record.attributes.len();
+        record.note_told();
         let view = FinishedSpan::of(record, &[], &self.0.resource);
         let start = Start { span_context, kind: traits.sort.kind, semantic_key: traits.sort.key, attributes: &view };
         for listener in &self.0.listeners {
@@ -266,22 +282,33 @@ impl Tracer {
         }
     }
 
-    /// Seals a span and shows it to listeners and sink.
+    /// Seals a span and shows it to listeners, processors and sink.
     #[inline(always)]
-    pub(crate) fn finish(&self, record: &mut Record, end: SpanEnd, tracestate: &[u8]) {
+    pub(crate) fn finish(&self, record: &mut Record, end: SpanEnd, tracestate: &[u8], local_root: Option<&Arc<Node>>) {
         record.head.end = self.0.clock.now();
         record.head.outcome = end;
         if end != SpanEnd::Completed {
             note_outcome(record, end);
         }
         record.seal(tracestate.len());
-        if self.0.listens {
-            self.tell_end(record);
-        }
-        if record.head.flags.is_sampled() {
+        let exported =
+            if self.0.watched { self.show_end(record, tracestate, local_root) } else { record.head.flags.is_sampled() };
+        if exported {
             let view = FinishedSpan::of(record, tracestate, &self.0.resource);
             self.guarded(|| self.0.sink.on_end(&view));
         }
+    }
+
+    /// Shows a span that has ended to listeners and processors; whether the sink gets it.
+    #[inline(never)]
+    fn show_end(&self, record: &mut Record, tracestate: &[u8], local_root: Option<&Arc<Node>>) -> bool {
+        if self.0.listens {
+            self.tell_end(record);
+        }
+        if self.0.processors.is_empty() {
+            return record.head.flags.is_sampled();
+        }
+        record.wanted && self.0.processors.end(self, record, tracestate, local_root)
     }
 
     #[cold]

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use crate::listener::Listener;
+use crate::processor::Processors;
 use crate::propagation::Composite;
 use crate::random::IdGenerator;
 use crate::record::Record;
@@ -20,7 +21,7 @@ pub use self::engine::register_foreign_spans;
 pub(crate) use self::engine::{Draft, Parent, Traits};
 pub use self::span_builder::SpanBuilder;
 
-/// Makes spans: sampler, sink, ids, clock, limits, resource, propagator and listeners behind one `Arc`.
+/// Makes spans: sampler, processors, sink, ids, clock, limits, resource, propagator and listeners behind one `Arc`.
 ///
 /// Every layer and instrumentation holds one; no process-global is needed. A clone is one refcount. A thread that made
 /// spans keeps the tracer of the last ones alive until it ends: a sink that has to flush is told to, it does not wait for
@@ -49,8 +50,19 @@ pub(crate) struct Inner {
     propagator: Composite,
     listeners: Vec<Box<dyn Listener>>,
     listens: bool,
+    processors: Processors,
+    /// Whether there are listeners or processors.
+    watched: bool,
     enabled: bool,
     pub(crate) counters: Counters,
+}
+
+// === impl Inner ===
+
+impl Inner {
+    pub(crate) fn sink(&self) -> &dyn SpanSink {
+        &*self.sink
+    }
 }
 
 // === impl Tracer ===

@@ -24,7 +24,7 @@
 //! | keep it in a row, a job, a file | [`DurableContext`] |
 //! | give the request something to carry | [`Baggage`], [`BaggageField`] |
 //! | make spans | [`Tracer`], [`Span`], [`SpanRef`], [`Recording`] |
-//! | choose which | [`Sampler`], [`ParentBased`], [`TraceIdRatio`] |
+//! | choose which | [`Sampler`], [`ParentBased`], [`Probability`], [`RateLimiting`], [`Rules`], [`AlwaysRecord`], [`Reloadable`] |
 //! | change, drop or keep them | [`processor`]: [`SpanProcessor`](processor::SpanProcessor), [`KeepIf`](processor::KeepIf), [`BaggageAttributes`](processor::BaggageAttributes) |
 //! | take them | [`SpanSink`], [`FinishedSpan`], [`SpanBuffer`], [`Listener`] |
 //! | instrument a protocol | [`Instrumenter`], [`Operation`] |
@@ -74,6 +74,7 @@ mod span_context;
 mod stats;
 mod text;
 mod text_list;
+mod token_bucket;
 mod tracer;
 mod tracestate;
 mod with_context;
@@ -98,13 +99,16 @@ pub use self::random::{IdGenerator, RandomIds};
 pub use self::record::{Edit, Recording};
 pub use self::resource::Resource;
 pub use self::sampling::{
-    AlwaysOff, AlwaysOn, ParentBased, Sampler, SamplingDecision, SamplingInput, SamplingState, TraceIdRatio,
+    AlwaysOff, AlwaysOn, AlwaysRecord, InvalidThreshold, Match, ParentBased, Probability, RateLimiting, Reloadable,
+    Rules, Sampler, SamplerHandle, SamplingDecision, SamplingInput, SamplingState, Threshold, TraceIdRatio,
 };
 pub use self::sink::{NoSink, SpanSink};
 pub use self::span::{Span, SpanRef};
 pub use self::span_context::{InvalidTraceParent, SpanContext};
 pub use self::stats::Stats;
 pub use self::text_list::TextList;
+#[doc(hidden)]
+pub use self::token_bucket::TokenBucket;
 pub use self::tracer::{SpanBuilder, Tracer, TracerBuilder, register_foreign_spans};
 pub use self::tracestate::{InvalidTraceState, TraceState};
 pub use self::with_context::{ContextExt, WithContext};

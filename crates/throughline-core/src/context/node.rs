@@ -8,6 +8,7 @@ use crate::clock::Anchor;
 use crate::kind::Suppression;
 use crate::propagation::Extracted;
 use crate::record::Record;
+use crate::sampling::Change;
 use crate::stats::count;
 use crate::{Baggage, Context, Recording, SamplingState, SpanContext, TraceId, TraceState, Tracer};
 
@@ -258,6 +259,20 @@ impl Node {
         }
         self.extras = (!extras.is_empty()).then(|| Arc::new(extras));
         self.seed(extracted);
+    }
+
+    /// What a sampler has decided is told to those further down.
+    #[cold]
+    pub(crate) fn change_tracestate(&mut self, change: Change) {
+        let Some(changed) = change.apply(self.tracestate()) else { return };
+        match (&self.extras, &changed) {
+            (None, Some(state)) => self.receive(state.as_str().as_bytes(), &[]),
+            _ => {
+                let mut extras = self.extras.take().map_or_else(Extras::default, |extras| extras.copy());
+                extras.tracestate.set(changed);
+                self.extras = (!extras.is_empty()).then(|| Arc::new(extras));
+            }
+        }
     }
 
     /// Another trace has begun: what vendors said of the old one is not about it.

@@ -183,14 +183,14 @@ impl Tracer {
                 (trace_id, flags, None, false, true)
             }
         };
-        if is_local_root && self.0.propagator.has_baggage_fields() {
-            node.share_baggage();
-        }
         let said = node.state.sampling;
         let decision = if self.0.follows_parent && said != SamplingState::Defer {
             SamplingDecision::of(said.is_sampled())
         } else {
-            let decision = self.ask_sampler(node, trace_id, traits, draft);
+            let decision = self.ask_sampler(node, (trace_id, flags.is_random()), traits, draft);
+            if let Some(change) = decision.change() {
+                node.change_tracestate(change);
+            }
             node.state.sampling = match (decision.is_sampled(), said) {
                 (false, _) => SamplingState::Deny,
                 (true, SamplingState::Debug) => SamplingState::Debug,
@@ -198,6 +198,9 @@ impl Tracer {
             };
             decision
         };
+        if is_local_root && self.0.propagator.has_baggage_fields() {
+            node.share_baggage();
+        }
         let span_context = SpanContext::new(trace_id, self.span_id(), flags.with_sampled(decision.is_sampled()));
         node.span_context = Some(span_context);
         node.state.suppression = node.state.suppression.below(traits.kept, traits.added);
@@ -230,15 +233,23 @@ impl Tracer {
     }
 
     /// Before the node has ids of its own.
-    fn ask_sampler(&self, node: &Node, trace_id: TraceId, traits: &Traits, draft: &dyn Draft) -> SamplingDecision {
+    fn ask_sampler(
+        &self,
+        node: &Node,
+        (trace_id, random): (TraceId, bool),
+        traits: &Traits,
+        draft: &dyn Draft,
+    ) -> SamplingDecision {
         let visit = |visitor: &mut dyn AttributeVisitor| draft.show(visitor);
         let decide = || {
             self.0.sampler.sample(&SamplingInput {
                 parent: node.span_context.as_ref(),
                 state: node.state.sampling,
                 trace_id,
+                random,
                 tracestate: node.extras.as_deref().map_or(&[], |extras| &extras.tracestate.raw),
                 kind: traits.sort.kind,
+                clock: &self.0.clock,
                 draft,
                 attributes: &visit,
             })

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use throughline_core::propagation::Extracted;
-use throughline_core::{SpanContext, Tracer};
+use throughline_core::{SpanContext, TokenBucket, Tracer};
 
-use super::{Ingress, TokenBucket};
+use super::Ingress;
 use crate::RequestView;
 
 type Predicate = Arc<dyn Fn(&RequestView<'_>) -> Ingress + Send + Sync>;
@@ -25,7 +25,7 @@ impl Border {
     }
 
     pub(crate) fn set_limit(&mut self, per_second: u32) {
-        self.limit = Some(Arc::new(TokenBucket::new(per_second)));
+        self.limit = Some(Arc::new(TokenBucket::per_second(per_second)));
     }
 
     /// Leaves of what came in what the caller is believed; a caller that may not be the parent is linked to.
@@ -43,15 +43,13 @@ impl Border {
                 _ => Ingress::Link,
             }),
         };
-        let malformed = extracted.is_malformed();
         let caller = extracted.span_context();
-        let nothing = || if malformed { Extracted::NOTHING.with_malformed() } else { Extracted::NOTHING };
         match policy {
             Ingress::Trust => self.limit_forced(extracted, tracer),
             Ingress::TrustIdsNotSampling => distrust_sampling(extracted),
-            Ingress::Ignore => *extracted = nothing(),
+            Ingress::Ignore => *extracted = Extracted::NOTHING,
             Ingress::Link => {
-                *extracted = nothing();
+                *extracted = Extracted::NOTHING;
                 return caller;
             }
         }

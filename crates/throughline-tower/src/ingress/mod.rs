@@ -1,10 +1,8 @@
 //! What the callers of a server are believed.
 
 mod border;
-mod token_bucket;
 
 pub(crate) use self::border::Border;
-use self::token_bucket::TokenBucket;
 
 /// What the caller of a server is believed.
 ///

@@ -48,6 +48,7 @@ impl Processors {
     }
 
     /// Shows a span that has started.
+    #[cold]
     pub(crate) fn start(
         &self,
         tracer: &Tracer,
@@ -69,6 +70,7 @@ impl Processors {
     }
 
     /// Shows a span that has ended; whether the sink gets it.
+    #[cold]
     pub(crate) fn end(
         &self,
         tracer: &Tracer,

@@ -310,13 +310,13 @@ impl Record {
     pub(crate) fn set_target(&mut self, target: &str) {
         let target = target.as_bytes();
         let old = self.head.name.text;
-        if let Some(text) = self.keep_within(old, target) {
+        if old.len == 0 {
+            self.head.name.text = self.keep_part(target, true).unwrap_or_default();
+        } else if let Some(text) = self.keep_within(old, target) {
             self.head.name.text = text;
         } else if let Some(text) = self.keep_part(target, true) {
             self.head.name.text = text;
-            if old.len > 0 {
-                self.wipe(old);
-            }
+            self.wipe(old);
         }
     }
 

@@ -52,6 +52,9 @@ impl Told {
 
     /// Which attribute of the start lies there now.
     fn place(&self, at: usize) -> Option<usize> {
+        if self.changed.is_empty() {
+            return (at < self.count).then_some(at);
+        }
         let mut left = (0..self.count).filter(|place| !self.is_removed(*place));
         left.nth(at)
     }
@@ -93,7 +96,9 @@ impl Record {
                 self.wipe_value(was.value);
             }
         }
-        self.told.changed.shrink_to(KEPT_CHANGED);
+        if self.told.changed.capacity() > KEPT_CHANGED {
+            self.told.changed.shrink_to(KEPT_CHANGED);
+        }
     }
 }
 

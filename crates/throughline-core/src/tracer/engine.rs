@@ -266,14 +266,18 @@ impl Tracer {
     }
 
     /// Shows a span that starts to listeners and processors.
-    #[inline(never)]
+    #[inline(always)]
     fn show_start(&self, node: &mut Node, traits: &Traits) {
         if self.0.listens {
             self.tell_start(node, traits);
         }
-        if self.0.processors.is_empty() {
-            return;
+        if !self.0.processors.is_empty() {
+            self.process_start(node);
         }
+    }
+
+    #[cold]
+    fn process_start(&self, node: &mut Node) {
         let Node { extras, local_root, record, .. } = node;
         let record = record.get_mut().unwrap_or_else(PoisonError::into_inner);
         if record.wanted {
@@ -311,7 +315,7 @@ impl Tracer {
     }
 
     /// Shows a span that has ended to listeners and processors; whether the sink gets it.
-    #[inline(never)]
+    #[inline(always)]
     fn show_end(&self, record: &mut Record, tracestate: &[u8], local_root: Option<&Arc<Node>>) -> bool {
         if self.0.listens {
             self.tell_end(record);

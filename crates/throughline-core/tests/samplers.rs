@@ -347,7 +347,11 @@ fn attributes_are_looked_at_once_and_only_if_a_rule_asks() {
             0,
             "another kind",
         ),
-        (('a'..='z').fold(Rules::new(), |all, at| all.rule(route(at), AlwaysOn)).otherwise(AlwaysOff), 1, "26 rules"),
+        (
+            "abcdefghijk".chars().fold(Rules::new(), |all, at| all.rule(route(at), AlwaysOn)).otherwise(AlwaysOff),
+            1,
+            "11 rules",
+        ),
     ] {
         let looks: &'static Looks = Box::leak(Box::new(Looks(rules, AtomicUsize::new(0))));
         let (tracer, _) = recorder_with(|builder| builder.sampler(looks));

@@ -105,6 +105,9 @@ impl Wire for B3 {
 /// `{trace}-{span}[-{state}[-{parent}]]`, `{trace}-{span}-{parent}`, or a state alone.
 #[inline]
 fn single(text: &[u8]) -> Said {
+    if let Some(text) = text.first_chunk::<SINGLE>().filter(|_| text.len() == SINGLE) {
+        return usual(text);
+    }
     if let [state] = text {
         return letter(*state).map_or(Said::Malformed, Said::Sampling);
     }
@@ -123,6 +126,20 @@ fn single(text: &[u8]) -> Said {
     };
     match (TraceId::from_hex(trace), SpanId::from_hex(span), sampling) {
         (Some(trace), Some(span), Some(sampling)) => Said::Parent(trace, span, sampling),
+        _ => Said::Malformed,
+    }
+}
+
+/// As nearly everybody writes it: 128 bits, and a state.
+#[inline]
+fn usual(text: &[u8; SINGLE]) -> Said {
+    let mut decoder = hex::Decoder::default();
+    let (high, low) = (decoder.sixteen(text, 0), decoder.sixteen(text, 16));
+    let trace = TraceId::from_u128((u128::from(high) << 64) | u128::from(low));
+    let span = SpanId::from_u64(decoder.sixteen(text, 33));
+    let sound = decoder.is_sound() && text[32] == b'-' && text[49] == b'-';
+    match (trace, span, letter(text[50])) {
+        (Some(trace), Some(span), Some(sampling)) if sound => Said::Parent(trace, span, sampling),
         _ => Said::Malformed,
     }
 }

@@ -2,13 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::carrier::{FieldSet, Fields};
 #[cfg(feature = "http")]
-use super::carrier::{FormatScan, HeaderScan};
+use super::carrier::{Batch, FormatScan, HeaderScan};
+use super::carrier::{FieldSet, Fields};
 use super::counters::Counters;
-use super::outbound::Outbound;
+use super::outbound::{Lost, Outbound};
 use super::wire::Wire as _;
-use super::{Allow, Extracted, Extractor, Field, Format, Injector, Propagator, TraceContext, W3cBaggage};
+use super::{Allow, Extracted, Extractor, Field, Format, Injector, Propagator, TraceContext, W3cBaggage, XRay};
 use crate::{Baggage, BaggageField, Context, TraceState};
 
 /// Several formats as one: each reads, each writes.
@@ -39,6 +39,9 @@ pub struct Composite {
     messages: Option<Vec<Format>>,
     /// Of all formats, whichever way they go.
     fields: FieldSet,
+    reads_elsewhere: bool,
+    /// Of the formats that are read.
+    read_fields: FieldSet,
     policy: Policy,
     /// The only keys of baggage that come in or leave, if there are such.
     keys: Option<Vec<Box<str>>>,
@@ -76,6 +79,8 @@ impl Composite {
             reads,
             messages: None,
             fields: FieldSet::default(),
+            reads_elsewhere: false,
+            read_fields: FieldSet::default(),
             policy: Policy::default(),
             keys: None,
             has_baggage_fields: false,
@@ -160,7 +165,12 @@ impl Composite {
     }
 
     fn settled(mut self) -> Self {
-        self.fields = FieldSet::default();
+        (self.fields, self.read_fields) = (FieldSet::default(), FieldSet::default());
+        for format in &self.reads {
+            format.add_fields(&mut self.read_fields);
+        }
+        self.reads_elsewhere =
+            self.reads.iter().any(|format| matches!(format, Format::XRay(XRay::Lambda) | Format::Custom(_)));
         for format in self.reads.iter().chain(&self.writes).chain(self.messages.iter().flatten()) {
             format.add_fields(&mut self.fields);
         }
@@ -185,16 +195,16 @@ impl Composite {
         self.read(&carrier)
     }
 
-    /// Reads from headers in one pass, or two with other formats than W3C's: cheaper than looking each field up, as long
-    /// as there are not very many.
+    /// Reads from headers in one pass, whatever the formats: cheaper than looking each field up, as long as there are not
+    /// very many.
     #[cfg(feature = "http")]
     #[inline]
     #[must_use]
     pub fn extract_headers<'a>(&self, headers: &'a http::HeaderMap) -> Extracted<'a> {
-        if self.reads_w3c && headers.len() > MANY_HEADERS {
-            self.read(&headers)
-        } else {
-            self.extract_scanned(&HeaderScan::new(headers))
+        match (self.reads_w3c, headers.len() > MANY_HEADERS) {
+            (true, true) => self.read(&headers),
+            (true, false) => self.read(&&HeaderScan::new(headers)),
+            (false, _) => self.read_scanned(headers),
         }
     }
 
@@ -203,13 +213,15 @@ impl Composite {
     #[inline(always)]
     #[must_use]
     pub fn extract_scanned<'a>(&self, scan: &HeaderScan<'a>) -> Extracted<'a> {
-        if self.reads_w3c { self.read(&scan) } else { self.read_scanned(*scan) }
+        if self.reads_w3c { self.read(&scan) } else { self.read_scanned(scan.headers()) }
     }
 
     #[cfg(feature = "http")]
     #[inline(never)]
-    fn read_scanned<'a>(&self, scan: HeaderScan<'a>) -> Extracted<'a> {
-        self.read(&FormatScan::new(scan))
+    fn read_scanned<'a>(&self, headers: &'a http::HeaderMap) -> Extracted<'a> {
+        let scan = FormatScan::new(headers, &self.read_fields);
+        // Lambda's variable is in no header, and what one's own format reads nobody knows.
+        if scan.is_empty() && !self.reads_elsewhere { Extracted::NOTHING } else { self.read(&scan) }
     }
 
     /// Writes to headers: as [`inject_into`](Self::inject_into), with one pass over the headers that are there.
@@ -218,6 +230,18 @@ impl Composite {
     pub fn inject_headers(&self, context: &Context, allow: Allow, headers: &mut http::HeaderMap) {
         if self.writes_w3c && headers.len() <= MANY_HEADERS {
             super::w3c::inject_headers(context, allow, headers, &self.counters);
+        } else {
+            self.inject_batch(context, allow, headers);
+        }
+    }
+
+    #[cfg(feature = "http")]
+    #[inline(never)]
+    fn inject_batch(&self, context: &Context, allow: Allow, headers: &mut http::HeaderMap) {
+        let mut batch = Batch::new(&self.fields);
+        let lost = self.write(&self.writes, context, allow, &mut batch);
+        if batch.write(headers) {
+            self.count_lost(lost);
         } else {
             self.inject_into(context, allow, headers);
         }
@@ -254,17 +278,18 @@ impl Composite {
     /// As [`Propagator::inject`], without indirection if the carrier's type is known.
     #[inline]
     pub fn inject_into<I: Injector>(&self, context: &Context, allow: Allow, carrier: &mut I) {
-        self.write(&self.writes, context, allow, carrier);
+        self.count_lost(self.write(&self.writes, context, allow, carrier));
     }
 
     /// Writes the formats that messages have ([`injecting_messages`](Self::injecting_messages)).
     #[inline]
     pub fn inject_message<I: Injector>(&self, context: &Context, allow: Allow, carrier: &mut I) {
-        self.write(self.messages.as_deref().unwrap_or(&self.writes), context, allow, carrier);
+        let formats = self.messages.as_deref().unwrap_or(&self.writes);
+        self.count_lost(self.write(formats, context, allow, carrier));
     }
 
     #[inline]
-    fn write<I: Injector>(&self, formats: &[Format], context: &Context, allow: Allow, carrier: &mut I) {
+    fn write<I: Injector>(&self, formats: &[Format], context: &Context, allow: Allow, carrier: &mut I) -> Lost {
         carrier.clear(&self.fields);
         let mut out = Outbound::new(context, allow).only(self.keys.as_deref());
         if self.budget != Self::OUTBOUND_BUDGET {
@@ -275,8 +300,13 @@ impl Composite {
         for format in formats {
             format.write(&mut out, carrier, &self.counters);
         }
-        if out.lost.tracestate + out.lost.baggage > 0 {
-            self.counters.lost(out.lost);
+        out.lost
+    }
+
+    #[inline]
+    fn count_lost(&self, lost: Lost) {
+        if lost.tracestate + lost.baggage > 0 {
+            self.counters.lost(lost);
         }
     }
 }

@@ -98,11 +98,37 @@ impl Wire for Jaeger {
 
 #[inline]
 fn identity(text: &[u8]) -> Option<(SpanContext, SamplingState)> {
+    if let Some(whole) = text.first_chunk::<LENGTH>().filter(|_| text.len() == LENGTH) {
+        if let [b':', _, b':', flags @ b'0'..=b'9'] = whole[LENGTH - 4..] {
+            return usual(whole, flags - b'0');
+        }
+    }
     let text = trim_blanks(text);
     if text.len() > MOST {
         return None;
     }
     if text.contains(&b':') { split(text) } else { split(&decoded(text)?) }
+}
+
+/// As nearly everybody writes it: ids of full length, and a digit for each of the others.
+#[inline]
+fn usual(text: &[u8; LENGTH], flags: u8) -> Option<(SpanContext, SamplingState)> {
+    let mut decoder = hex::Decoder::default();
+    let (high, low) = (decoder.sixteen(text, 0), decoder.sixteen(text, 16));
+    let trace = TraceId::from_u128((u128::from(high) << 64) | u128::from(low))?;
+    let span = SpanId::from_u64(decoder.sixteen(text, 33))?;
+    let sampling = sampling(flags.into());
+    let flags = TraceFlags::NONE.with_sampled(sampling.is_sampled());
+    (decoder.is_sound() && text[32] == b':').then(|| (SpanContext::new(trace, span, flags), sampling))
+}
+
+#[inline]
+fn sampling(flags: u128) -> SamplingState {
+    match flags & 3 {
+        1 => SamplingState::Accept,
+        3 => SamplingState::Debug,
+        _ => SamplingState::Deny,
+    }
 }
 
 fn split(text: &[u8]) -> Option<(SpanContext, SamplingState)> {
@@ -111,11 +137,7 @@ fn split(text: &[u8]) -> Option<(SpanContext, SamplingState)> {
     if fields.next().is_some() || parent.len() > 16 {
         return None;
     }
-    let sampling = match number::<2>(flags)? & 3 {
-        1 => SamplingState::Accept,
-        3 => SamplingState::Debug,
-        _ => SamplingState::Deny,
-    };
+    let sampling = sampling(number::<2>(flags)?);
     let parent = SpanContext::new(
         TraceId::from_u128(number::<32>(trace)?)?,
         SpanId::from_u64(number::<16>(span)? as u64)?,

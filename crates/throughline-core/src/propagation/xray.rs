@@ -152,6 +152,9 @@ fn read(text: &[u8], found: &mut Extracted<'_>) {
 /// Root, parent and sampling; nothing if any part is malformed.
 #[inline]
 fn parts(text: &[u8]) -> Option<(Option<TraceId>, Option<SpanId>, SamplingState)> {
+    if let Some(usual) = text.first_chunk::<IDS>().filter(|_| text.len() == IDS).and_then(usual) {
+        return Some(usual);
+    }
     let (mut root, mut parent, mut sampling) = (None, None, SamplingState::Defer);
     if text.len() > MOST {
         return None;
@@ -172,6 +175,28 @@ fn parts(text: &[u8]) -> Option<(Option<TraceId>, Option<SpanId>, SamplingState)
         }
     }
     Some((root, parent, sampling))
+}
+
+/// As it is documented and as nearly everybody writes it; nothing if it is anything else.
+#[inline]
+fn usual(text: &[u8; IDS]) -> Option<(Option<TraceId>, Option<SpanId>, SamplingState)> {
+    let names = text.starts_with(b"Root=1-") && text[15] == b'-';
+    if !(names && text[40..48] == *b";Parent=" && text[64..73] == *b";Sampled=") {
+        return None;
+    }
+    let mut decoder = hex::Decoder::default();
+    let epoch = decoder.eight(hex::eight(text, 7));
+    let (high, low) = (decoder.eight(hex::eight(text, 16)), decoder.sixteen(text, 24));
+    let trace = (u128::from(epoch) << 96) | (u128::from(high) << 64) | u128::from(low);
+    let span = decoder.sixteen(text, 48);
+    let sampling = match text[73] {
+        b'1' => SamplingState::Accept,
+        b'0' => SamplingState::Deny,
+        b'?' => SamplingState::Defer,
+        _ => return None,
+    };
+    let ids = TraceId::from_u128(trace).zip(SpanId::from_u64(span)).filter(|_| decoder.is_sound());
+    ids.map(|(trace, span)| (Some(trace), Some(span), sampling))
 }
 
 /// `1-{1 to 8 digits: seconds}-{24 digits}`.

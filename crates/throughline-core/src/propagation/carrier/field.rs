@@ -131,10 +131,16 @@ impl FieldSet {
         &self.prefixes
     }
 
+    /// Whether any of the fields has a name of this length.
+    #[inline(always)]
+    pub(crate) fn has_length(&self, length: usize) -> bool {
+        self.lengths & bit(length) != 0
+    }
+
     /// Where in [`fields`](Self::fields) a lower-case name is.
     #[inline]
     pub(crate) fn position(&self, name: &str) -> Option<usize> {
-        if self.lengths & bit(name.len()) == 0 {
+        if !self.has_length(name.len()) {
             return None;
         }
         self.fields.iter().position(|field| field.name.len() == name.len() && field.name == name)

@@ -4,7 +4,10 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Extractor, Field, FieldSet, FieldValue, Fields, Injector, Known, OT_BAGGAGE, UBERCTX};
+use super::{
+    BAGGAGE, Extractor, Field, FieldSet, FieldValue, Fields, Injector, Known, OT_BAGGAGE, TRACEPARENT, TRACESTATE,
+    UBERCTX,
+};
 use crate::TraceState;
 
 impl Extractor for HeaderMap {
@@ -199,53 +202,68 @@ impl<'a> Fields<'a> for &HeaderScan<'a> {
     }
 }
 
-/// The first value of every field of the other formats, found in one more pass.
+/// Which fields that a composite reads are there, found in one pass over the names; their values are then looked up.
+#[derive(Clone, Copy)]
 pub(crate) struct FormatScan<'a> {
-    scan: HeaderScan<'a>,
-    firsts: [&'a [u8]; Known::COUNT],
+    headers: &'a HeaderMap,
     found: u32,
+    w3c: bool,
     prefixed: bool,
 }
 
 impl<'a> FormatScan<'a> {
-    #[inline]
-    pub(crate) fn new(scan: HeaderScan<'a>) -> Self {
-        let mut this = Self { scan, firsts: [&[]; Known::COUNT], found: 0, prefixed: false };
-        for (name, value) in scan.headers {
+    /// Looks at every name once. Most are told apart by their length, of which the set has few.
+    #[inline(always)]
+    pub(crate) fn new(headers: &'a HeaderMap, set: &FieldSet) -> Self {
+        let mut this = Self { headers, found: 0, w3c: false, prefixed: false };
+        let prefixes = !set.prefixes().is_empty();
+        for name in headers.keys() {
             let name = name.as_str().as_bytes();
-            if let Some(known) = Known::of(name) {
-                let bit = 1 << known as u32;
-                if this.found & bit == 0 {
-                    this.found |= bit;
-                    this.firsts[known as usize] = value.as_bytes();
+            if set.has_length(name.len()) {
+                match Known::of(name) {
+                    Some(known) => this.found |= 1 << known as u32,
+                    None => this.w3c |= matches!(name, b"traceparent" | b"tracestate" | b"baggage"),
                 }
-            } else if matches!(name, [b'u' | b'o', b'b' | b't', ..]) {
+            }
+            if prefixes && matches!(name, [b'u' | b'o', b'b' | b't', ..]) {
                 this.prefixed |= name.starts_with(UBERCTX.as_bytes()) || name.starts_with(OT_BAGGAGE.as_bytes());
             }
         }
         this
+    }
+
+    /// Whether there is nothing of any format.
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.found == 0 && !self.w3c && !self.prefixed
+    }
+
+    #[inline(always)]
+    fn w3c(&self, field: &Field) -> FieldValue<'a> {
+        if self.w3c { Extractor::get(self.headers, field) } else { FieldValue::Absent }
     }
 }
 
 impl<'a> Fields<'a> for FormatScan<'a> {
     #[inline(always)]
     fn traceparent(&self) -> FieldValue<'a> {
-        self.scan.traceparent
+        self.w3c(&TRACEPARENT)
     }
 
     #[inline(always)]
     fn tracestate(&self) -> FieldValue<'a> {
-        self.scan.tracestate
+        self.w3c(&TRACESTATE)
     }
 
     #[inline(always)]
     fn baggage(&self) -> FieldValue<'a> {
-        self.scan.baggage
+        self.w3c(&BAGGAGE)
     }
 
     #[inline(always)]
     fn first(&self, known: Known) -> Option<&'a [u8]> {
-        (self.found & (1 << known as u32) != 0).then_some(self.firsts[known as usize])
+        let is_there = self.found & (1 << known as u32) != 0;
+        if is_there { self.headers.get(known.field().header()).map(HeaderValue::as_bytes) } else { None }
     }
 
     #[inline(always)]
@@ -254,7 +272,7 @@ impl<'a> Fields<'a> for FormatScan<'a> {
     }
 
     fn carrier(&self) -> &'a dyn Extractor {
-        self.scan.headers
+        self.headers
     }
 }
 

@@ -1,5 +1,7 @@
 //! What contexts are written to and read from: headers, maps, environments, and whatever implements two small traits.
 
+#[cfg(feature = "http")]
+mod batch;
 mod environment;
 mod field;
 #[cfg(feature = "http")]
@@ -7,6 +9,8 @@ mod headers;
 mod known;
 mod maps;
 
+#[cfg(feature = "http")]
+pub(crate) use self::batch::Batch;
 pub use self::environment::{EnvExtractor, EnvInjector};
 pub use self::field::{Field, FieldSet};
 #[cfg(feature = "http")]

@@ -6,12 +6,17 @@
 #![forbid(unsafe_code)]
 
 mod carriers;
+mod durable;
+mod formats;
 mod mutator;
 mod recording;
 mod reference;
+pub mod targets;
 
 pub use self::carriers::carriers;
-pub use self::mutator::{Mutator, drive};
+pub use self::durable::durable;
+pub use self::formats::{b3, formats, jaeger, ot_trace, xray};
+pub use self::mutator::{Mutator, drive_from};
 pub use self::recording::recording;
 
 use throughline_core::propagation::{Allow, Propagator, W3cBaggage};

@@ -89,8 +89,8 @@ impl Mutator {
 }
 
 /// Calls the target with so many inputs; shows the one that it panicked at.
-pub fn drive(target: fn(&[u8]), seeds: &[&[u8]], longest: usize, inputs: usize) {
-    let mut mutator = Mutator::new(inputs as u64, seeds, longest);
+pub fn drive_from(seed: u64, target: fn(&[u8]), seeds: &[&[u8]], longest: usize, inputs: usize) {
+    let mut mutator = Mutator::new(seed, seeds, longest);
     for at in 0..inputs {
         let data = mutator.input();
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| target(&data))) {

@@ -1,5 +1,7 @@
 //! The grammars, read plainly and slowly.
 
+use throughline_core::SamplingState;
+
 /// Trace id, parent id, and the two flags that have a meaning.
 pub(crate) fn traceparent(data: &[u8]) -> Option<([u8; 16], [u8; 8], u8)> {
     let text = trim(data);
@@ -42,6 +44,128 @@ pub(crate) fn tracestate(data: &[u8]) -> Option<Vec<(String, String)>> {
         members.push((key.to_owned(), value.to_owned()));
     }
     (1..=32).contains(&members.len()).then_some(members)
+}
+
+type Said = (Option<(u128, u64)>, SamplingState);
+
+/// One header, else the several; nothing if what there is is malformed.
+pub(crate) fn b3(value: impl Fn(&str) -> Option<String>) -> Option<Said> {
+    if let Some(said) = value("b3").and_then(|text| b3_single(text.trim_matches([' ', '\t']))) {
+        return Some(said);
+    }
+    let header = |name: &str| value(name).map(|text| text.trim_matches([' ', '\t']).to_owned());
+    let sampling = match header("X-B3-Sampled").map(|text| text.to_ascii_lowercase()).as_deref() {
+        _ if header("X-B3-Flags").as_deref() == Some("1") => SamplingState::Debug,
+        None => SamplingState::Defer,
+        Some("1" | "true") => SamplingState::Accept,
+        Some("0" | "false") => SamplingState::Deny,
+        Some(_) => return None,
+    };
+    let Some(trace) = header("X-B3-TraceId") else {
+        // With a malformed single header and nothing else, nothing is left.
+        let is_there = value("b3").is_none() || sampling != SamplingState::Defer;
+        return is_there.then_some((None, sampling));
+    };
+    let span = header("X-B3-SpanId")?;
+    let fits = (trace.len() == 32 || trace.len() == 16) && span.len() == 16;
+    if fits { Some((Some((hex(&trace)?, hex(&span)? as u64)), sampling)) } else { None }
+}
+
+fn b3_single(text: &str) -> Option<Said> {
+    let state = |text: &str| match text {
+        "0" => Some(SamplingState::Deny),
+        "1" => Some(SamplingState::Accept),
+        "d" => Some(SamplingState::Debug),
+        _ => None,
+    };
+    if let Some(state) = state(text) {
+        return Some((None, state));
+    }
+    let parts: Vec<&str> = text.split('-').collect();
+    let is_span = |text: &str| text.len() == 16 && hex(text).is_some();
+    let (trace, span, state) = match parts[..] {
+        [trace, span] => (trace, span, SamplingState::Defer),
+        [trace, span, parent] if is_span(parent) => (trace, span, SamplingState::Defer),
+        [trace, span, letter] => (trace, span, state(letter)?),
+        [trace, span, letter, parent] if is_span(parent) => (trace, span, state(letter)?),
+        _ => return None,
+    };
+    let fits = (trace.len() == 32 || trace.len() == 16) && span.len() == 16;
+    if fits { Some((Some((hex(trace)?, hex(span)? as u64)), state)) } else { None }
+}
+
+/// What is said, and the id of a root without a parent; nothing if it is malformed.
+pub(crate) fn xray(data: &[u8]) -> Option<(Said, Option<u128>)> {
+    let (mut root, mut parent, mut sampling) = (None, None, SamplingState::Defer);
+    if data.len() > 1024 {
+        return None;
+    }
+    for part in data.split(|byte| *byte == b';').map(trim).filter(|part| !part.is_empty()) {
+        let equals = part.iter().position(|byte| *byte == b'=')?;
+        let value = &part[equals + 1..];
+        match &part[..equals] {
+            b"Root" => {
+                let text = std::str::from_utf8(value).ok()?;
+                let mut parts = text.split('-');
+                let (version, epoch, unique) = (parts.next()?, parts.next()?, parts.next()?);
+                let fits =
+                    version == "1" && (1..=8).contains(&epoch.len()) && unique.len() == 24 && parts.next().is_none();
+                root = Some(if fits { hex(&format!("{epoch:0>8}{unique}"))? } else { return None });
+            }
+            b"Parent" => {
+                let text = std::str::from_utf8(value).ok()?;
+                parent = Some(if text.len() == 16 { hex(text)? as u64 } else { return None });
+            }
+            b"Sampled" => {
+                sampling = match value {
+                    b"0" => SamplingState::Deny,
+                    b"1" => SamplingState::Accept,
+                    b"?" => SamplingState::Defer,
+                    _ => return None,
+                }
+            }
+            _ => {}
+        }
+    }
+    match (root, parent) {
+        (Some(root), Some(parent)) => Some(((Some((root, parent)), sampling), None)),
+        (Some(root), None) => Some(((None, sampling), Some(root))),
+        (None, None) => Some(((None, sampling), None)),
+        (None, Some(_)) => None,
+    }
+}
+
+/// Of ASCII.
+pub(crate) fn jaeger(data: &[u8]) -> Option<Said> {
+    let text = std::str::from_utf8(trim(data)).ok()?;
+    if text.len() > 128 {
+        return None;
+    }
+    let text = if text.contains(':') { text.to_owned() } else { text.replace("%3a", ":").replace("%3A", ":") };
+    let parts: Vec<&str> = text.split(':').collect();
+    let &[trace, span, parent, flags] = &parts[..] else { return None };
+    let fits = |text: &str, most| (1..=most).contains(&text.len());
+    if !(fits(trace, 32) && fits(span, 16) && parent.len() <= 16 && fits(flags, 2)) {
+        return None;
+    }
+    let flags =
+        if flags.bytes().all(|digit| b"0123456789abcdef".contains(&digit)) { digits(flags) } else { return None };
+    let state = match flags & 3 {
+        1 => SamplingState::Accept,
+        3 => SamplingState::Debug,
+        _ => SamplingState::Deny,
+    };
+    Some((Some((hex(trace)?, hex(span)? as u64)), state))
+}
+
+/// Lower-case digits that are not all zero.
+fn hex(text: &str) -> Option<u128> {
+    let valid = !text.is_empty() && text.bytes().all(|digit| b"0123456789abcdef".contains(&digit));
+    valid.then(|| digits(text)).filter(|value| *value != 0)
+}
+
+fn digits(text: &str) -> u128 {
+    text.chars().fold(0, |value, digit| value * 16 + u128::from(digit.to_digit(16).unwrap_or_default()))
 }
 
 fn trim(text: &[u8]) -> &[u8] {

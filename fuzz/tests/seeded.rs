@@ -1,50 +1,36 @@
-//! A million inputs on stable, the same ones each time.
+//! More than a million inputs on stable, the same ones each time.
 
-use throughline_fuzz::{baggage, carriers, drive, recording, traceparent, tracestate};
+use throughline_fuzz::drive_from;
+use throughline_fuzz::targets::{Target, all};
 
-const PARENT: &[u8] = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-
-#[test]
-fn traceparents() {
-    let future = b"cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-ever";
-    let zero = b"00-00000000000000000000000000000000-0000000000000000-00";
-    drive(traceparent, &[PARENT, future, zero, b" \t", &PARENT[3..35], &PARENT[36..52]], 160, 500_000);
+/// Long inputs find what lies around the limits of lists, short ones what lies in them.
+#[track_caller]
+fn drive(name: &str, longest: usize, inputs: usize) {
+    let all = all();
+    let Target { call, seeds, longest: usual, .. } = all.iter().find(|target| target.name == name).expect("a target");
+    drive_from(inputs as u64, *call, seeds, longest, inputs / 2);
+    drive_from(inputs as u64 + 1, *call, seeds, *usual, inputs / 2);
 }
 
-#[test]
-fn tracestates() {
-    drive(
-        tracestate,
-        &[b"foo=1 \t , \t bar=2,\tbaz=3", b"foo@bar=1,,1a=2,foo@bar=3", b"ot=th:c;rv:ffffffffffffff,k= x"],
-        9_000,
-        250_000,
-    );
+macro_rules! targets {
+    ($($name:ident: $longest:literal, $inputs:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            drive(stringify!($name), $longest, $inputs);
+        }
+    )*};
 }
 
-#[test]
-fn baggages() {
-    drive(
-        baggage,
-        &[b"k=v;p;q=1", b"serverNode = DF%2028 , k=%E2%82%AC,k=%ff", b"k=a=b,k=b;p = 1", b"k=%zz%"],
-        9_000,
-        150_000,
-    );
-}
-
-#[test]
-fn all_carriers() {
-    let all = [b"\x00", PARENT, b"\n\x01foo=1,bar=2\n\x02k=v;p\n\x06baz=3\n\x07l=w"].concat();
-    drive(carriers, &[&all, &[b"\x00", PARENT].concat(), b"\x02k=%ff\n\x04x", b"\x03bad"], 9_000, 150_000);
-}
-
-#[test]
-fn recordings() {
-    let some =
-        b"\x08\x04\x04\x02\x02\x20\x40\x01\x00\x03key\x01\x04text\x03\x05event\x05\x02ln\x06\x04desc\xff\x07\x04name";
-    drive(
-        recording,
-        &[some, b"\x0f\x0f\x0f\x0f\x03\x3f\xff\x00\x00\x04\xe2\x82\xac!", b"\0\0\0\0\0\0\0\0\x00\x01k"],
-        1_500,
-        50_000,
-    );
+targets! {
+    traceparent: 160, 500_000;
+    tracestate: 9_000, 200_000;
+    baggage: 9_000, 120_000;
+    b3: 400, 300_000;
+    xray: 1_200, 300_000;
+    jaeger: 9_000, 100_000;
+    ot_trace: 9_000, 100_000;
+    durable: 9_000, 200_000;
+    carriers: 9_000, 100_000;
+    formats: 9_000, 60_000;
+    recording: 1_500, 50_000;
 }

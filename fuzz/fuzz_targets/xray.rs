@@ -1,0 +1,9 @@
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| throughline_fuzz::xray(data));
+
+#[cfg(not(fuzzing))]
+fn main() {
+    eprintln!("cargo +nightly fuzz run xray");
+}

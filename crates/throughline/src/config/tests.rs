@@ -117,7 +117,9 @@ fn propagators() {
 #[test]
 fn variables_replace_the_formats_of_the_programs_propagator_and_nothing_else() {
     static TENANT: BaggageField = BaggageField::remote("tenant");
-    let program = || Composite::w3c().baggage_fields([&TENANT]).policy(Policy::FirstWins);
+    let messages = [Format::TraceContext];
+    let program =
+        || Composite::w3c().baggage_fields([&TENANT]).policy(Policy::FirstWins).injecting_messages(messages.clone());
     let carrier =
         HashMap::from([ONE_OF_EACH[0], ONE_OF_EACH[1]].map(|(_, name, value)| (name.to_owned(), value.to_owned())));
     let context = context().with_baggage(Baggage::parse(b"tenant=7,card=4111"));
@@ -131,6 +133,9 @@ fn variables_replace_the_formats_of_the_programs_propagator_and_nothing_else() {
         composite.inject_into(&context, Allow::ALL, &mut headers);
         let pairs = names(&headers).into_iter().filter(|name| name.starts_with("uberctx-")).collect::<Vec<_>>();
         assert_eq!(pairs, ["uberctx-tenant"], "fields of baggage stay");
+        let mut message = HashMap::new();
+        composite.inject_message(&context, Allow::ALL, &mut message);
+        assert_eq!(names(&message), names(&headers), "formats of messages are formats");
     }
 }
 

@@ -39,11 +39,11 @@ pub trait Peer: Sync {
     }
 
     /// Something that depends on every extracted context.
-    fn extract(&self, _: &HeaderMap, _times: u64) -> u64 {
+    fn extract(&self, _: Workload, _: &HeaderMap, _times: u64) -> u64 {
         unreachable!("{} does not extract", self.name())
     }
 
-    fn inject(&self, _: &mut HeaderMap, _times: u64) {
+    fn inject(&self, _: Workload, _: &mut HeaderMap, _times: u64) {
         unreachable!("{} does not inject", self.name())
     }
 

@@ -58,10 +58,10 @@ impl<'a> Job<'a> {
     #[inline(never)]
     pub fn iterate(&mut self, runtime: &Runtime, times: u64) {
         match (self.workload, &mut self.router) {
-            (Workload::W4E, _) => {
-                black_box(self.peer.extract(&self.headers, times));
+            (workload, _) if workload.is_extract() => {
+                black_box(self.peer.extract(workload, &self.headers, times));
             }
-            (Workload::W4I, _) => self.peer.inject(&mut self.headers, times),
+            (workload, _) if workload.is_inject() => self.peer.inject(workload, &mut self.headers, times),
             (Workload::W5, _) => self.peer.polls(times),
             (Workload::W6, _) => runtime.block_on(self.peer.spawns(times)),
             (_, Some(router)) => runtime.block_on(async {

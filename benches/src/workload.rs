@@ -13,6 +13,18 @@ pub enum Workload {
     W4E,
     /// Span context to headers.
     W4I,
+    /// Headers of another format to span context, and back.
+    B3E,
+    B3I,
+    B3MultiE,
+    B3MultiI,
+    JaegerE,
+    JaegerI,
+    XRayE,
+    XRayI,
+    /// Headers of no format, to be read by all formats and by W3C's alone.
+    NoneE,
+    NoneW3cE,
     /// One task polled [`POLLS`] times under the wrapper.
     W5,
     /// `tokio::spawn` and join of a trivial future that carries the context.
@@ -31,6 +43,18 @@ pub enum Handler {
     Outgoing,
 }
 
+/// What the headers of a workload say a context in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wire {
+    B3,
+    B3Multi,
+    Jaeger,
+    XRay,
+    /// Nothing, read by every format, or by W3C's.
+    None,
+    NoneW3c,
+}
+
 /// Polls of one W5 task.
 pub const POLLS: u32 = 1000;
 /// Child spans of one W8 request: five times one inside another.
@@ -39,8 +63,49 @@ pub const CHILDREN: u64 = 10;
 // === impl Workload ===
 
 impl Workload {
-    pub const ALL: [Self; 9] =
-        [Self::W1, Self::W2, Self::W3, Self::W4E, Self::W4I, Self::W5, Self::W6, Self::W8, Self::W9];
+    pub const ALL: [Self; 19] = [
+        Self::W1,
+        Self::W2,
+        Self::W3,
+        Self::W4E,
+        Self::W4I,
+        Self::B3E,
+        Self::B3I,
+        Self::B3MultiE,
+        Self::B3MultiI,
+        Self::JaegerE,
+        Self::JaegerI,
+        Self::XRayE,
+        Self::XRayI,
+        Self::NoneE,
+        Self::NoneW3cE,
+        Self::W5,
+        Self::W6,
+        Self::W8,
+        Self::W9,
+    ];
+
+    /// The format, if it is another than W3C's.
+    pub fn wire(self) -> Option<Wire> {
+        Some(match self {
+            Self::B3E | Self::B3I => Wire::B3,
+            Self::B3MultiE | Self::B3MultiI => Wire::B3Multi,
+            Self::JaegerE | Self::JaegerI => Wire::Jaeger,
+            Self::XRayE | Self::XRayI => Wire::XRay,
+            Self::NoneE => Wire::None,
+            Self::NoneW3cE => Wire::NoneW3c,
+            _ => return None,
+        })
+    }
+
+    pub fn is_extract(self) -> bool {
+        use Workload as W;
+        matches!(self, W::W4E | W::B3E | W::B3MultiE | W::JaegerE | W::XRayE | W::NoneE | W::NoneW3cE)
+    }
+
+    pub fn is_inject(self) -> bool {
+        matches!(self, Self::W4I | Self::B3I | Self::B3MultiI | Self::JaegerI | Self::XRayI)
+    }
 
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|workload| format!("{workload:?}").eq_ignore_ascii_case(name))
@@ -53,6 +118,16 @@ impl Workload {
             Self::W3 => "W3 server, no traceparent",
             Self::W4E => "W4E extract traceparent and tracestate from a HeaderMap",
             Self::W4I => "W4I inject traceparent and tracestate into a HeaderMap",
+            Self::B3E => "B3E extract b3",
+            Self::B3I => "B3I inject b3",
+            Self::B3MultiE => "B3MultiE extract X-B3-…",
+            Self::B3MultiI => "B3MultiI inject X-B3-…",
+            Self::JaegerE => "JaegerE extract uber-trace-id",
+            Self::JaegerI => "JaegerI inject uber-trace-id",
+            Self::XRayE => "XRayE extract X-Amzn-Trace-Id",
+            Self::XRayI => "XRayI inject X-Amzn-Trace-Id",
+            Self::NoneE => "NoneE extract by all formats where there is nothing",
+            Self::NoneW3cE => "NoneW3cE extract by W3C's formats where there is nothing",
             Self::W5 => "W5 future wrapper",
             Self::W6 => "W6 spawn and join with the context",
             Self::W8 => "W8 server as W1 and 10 child spans with 2 attributes each",
@@ -62,8 +137,8 @@ impl Workload {
 
     pub fn unit(self) -> &'static str {
         match self {
-            Self::W4E => "extract",
-            Self::W4I => "inject",
+            _ if self.is_extract() => "extract",
+            _ if self.is_inject() => "inject",
             Self::W5 => "poll",
             Self::W6 => "spawn",
             _ => "request",

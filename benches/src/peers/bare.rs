@@ -23,7 +23,7 @@ impl Peer for Bare {
     }
 
     fn runs(&self, workload: Workload) -> bool {
-        !matches!(workload, Workload::W4E | Workload::W4I)
+        !workload.is_extract() && !workload.is_inject()
     }
 
     fn expected(&self, _: Workload, _: u64) -> u64 {

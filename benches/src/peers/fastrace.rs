@@ -68,8 +68,8 @@ impl Peer for FastraceAxum {
         "fastrace-axum's FastraceLayer, four attributes; in W4 to W6 fastrace itself"
     }
 
-    fn runs(&self, _: Workload) -> bool {
-        true
+    fn runs(&self, workload: Workload) -> bool {
+        workload.wire().is_none()
     }
 
     fn setup(&self) {
@@ -97,7 +97,7 @@ impl Peer for FastraceAxum {
         Router::new().route(ROUTE, route(handler)).layer(fastrace_axum::FastraceLayer::default())
     }
 
-    fn extract(&self, headers: &HeaderMap, times: u64) -> u64 {
+    fn extract(&self, _: Workload, headers: &HeaderMap, times: u64) -> u64 {
         let mut sum = 0;
         for _ in 0..times {
             let context = decode(black_box(headers));
@@ -107,7 +107,7 @@ impl Peer for FastraceAxum {
         sum
     }
 
-    fn inject(&self, headers: &mut HeaderMap, times: u64) {
+    fn inject(&self, _: Workload, headers: &mut HeaderMap, times: u64) {
         let context = decode(headers);
         for _ in 0..times {
             let context = black_box(&context);

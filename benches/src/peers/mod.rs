@@ -4,6 +4,7 @@ mod bare;
 mod fastrace;
 mod noop_layer;
 mod otel;
+mod otel_formats;
 mod otel_hand;
 mod ours;
 mod ours_metrics;
@@ -30,6 +31,7 @@ pub fn all() -> Vec<&'static dyn Peer> {
         &fastrace::FastraceTower,
         &fastrace::FastraceAxum,
         &otel_hand::OtelHand,
+        &otel_formats::OtelFormats,
         &tower_http::TowerHttp,
     ]
 }

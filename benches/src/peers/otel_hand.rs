@@ -45,8 +45,8 @@ impl Peer for OtelHand {
         "OpenTelemetry's API and SDK by hand: TraceContextPropagator, a tracer, with_context"
     }
 
-    fn runs(&self, _: Workload) -> bool {
-        true
+    fn runs(&self, workload: Workload) -> bool {
+        workload.wire().is_none()
     }
 
     fn setup(&self) {
@@ -78,7 +78,7 @@ impl Peer for OtelHand {
         Router::new().route(ROUTE, handler).layer(layer_fn(Server))
     }
 
-    fn extract(&self, headers: &HeaderMap, times: u64) -> u64 {
+    fn extract(&self, _: Workload, headers: &HeaderMap, times: u64) -> u64 {
         let mut sum = 0;
         for _ in 0..times {
             let context = otel::extract(black_box(headers));
@@ -87,7 +87,7 @@ impl Peer for OtelHand {
         sum
     }
 
-    fn inject(&self, headers: &mut HeaderMap, times: u64) {
+    fn inject(&self, _: Workload, headers: &mut HeaderMap, times: u64) {
         let context = otel::extract(headers);
         for _ in 0..times {
             otel::inject(black_box(&context), headers);

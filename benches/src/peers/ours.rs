@@ -9,7 +9,7 @@ use axum::Router;
 use axum::routing::get;
 use http::HeaderMap;
 use throughline::export::{Batch, ExportError, Exporter};
-use throughline::propagation::Allow;
+use throughline::propagation::{Allow, B3, Composite, Format, XRay};
 use throughline::tower::HttpClient;
 use throughline::{Context, ContextExt as _, Key, SpanEnd, SpanKind, SpanName, Telemetry, Tracer, Value, task};
 use tower::Layer;
@@ -19,7 +19,7 @@ use super::{ROUTE, outgoing, user};
 use crate::check::{self, Seen};
 use crate::peer::{Peer, Spawns, Yields, drive, one_span_per_request, trivial};
 use crate::request;
-use crate::workload::{CHILDREN, Handler, Workload};
+use crate::workload::{CHILDREN, Handler, Wire, Workload};
 
 pub(super) struct Ours;
 pub(super) struct OursPlain;
@@ -70,20 +70,22 @@ impl Peer for Ours {
         Router::new().route(ROUTE, handler).layer(TELEMETRY.axum_server())
     }
 
-    fn extract(&self, headers: &HeaderMap, times: u64) -> u64 {
+    fn extract(&self, workload: Workload, headers: &HeaderMap, times: u64) -> u64 {
+        let propagator = propagator(workload);
         let mut sum = 0;
         for _ in 0..times {
-            let context = extract(black_box(headers));
+            let context = propagator.extract_headers(black_box(headers)).to_context(&Context::ROOT);
             sum ^= context.span_context().map_or(0, |span| span.span_id().to_u64());
             black_box(&context);
         }
         sum
     }
 
-    fn inject(&self, headers: &mut HeaderMap, times: u64) {
-        let context = extract(headers);
+    fn inject(&self, workload: Workload, headers: &mut HeaderMap, times: u64) {
+        let propagator = propagator(workload);
+        let context = propagator.extract_headers(headers).to_context(&Context::ROOT);
         for _ in 0..times {
-            tracer().propagator().inject_headers(black_box(&context), Allow::TRACE, headers);
+            propagator.inject_headers(black_box(&context), Allow::TRACE, headers);
         }
     }
 
@@ -115,8 +117,20 @@ fn flush() {
     TELEMETRY.flush(Duration::from_secs(5)).wait().expect("this exporter takes everything");
 }
 
-fn extract(headers: &HeaderMap) -> Context {
-    tracer().propagator().extract_headers(headers).to_context(&Context::ROOT)
+/// As a service has it that speaks the workload's format alone.
+fn propagator(workload: Workload) -> Composite {
+    let Some(wire) = workload.wire() else { return tracer().propagator().clone() };
+    Composite::new(match wire {
+        Wire::B3 => vec![Format::B3(B3::Single)],
+        Wire::B3Multi => vec![Format::B3(B3::Multi)],
+        Wire::Jaeger => vec![Format::Jaeger],
+        Wire::XRay => vec![Format::XRay(XRay::Header)],
+        Wire::NoneW3c => vec![Format::TraceContext, Format::Baggage],
+        Wire::None => {
+            let names = Format::NAMES.iter().filter(|name| **name != "xray-lambda");
+            names.filter_map(|name| Format::by_name(name)).collect()
+        }
+    })
 }
 
 async fn children() -> &'static str {
@@ -321,7 +335,8 @@ static TELEMETRY: LazyLock<Telemetry> =
 static REMOTE: LazyLock<HttpClient<Remote>> = LazyLock::new(|| Layer::layer(&TELEMETRY.http_client(), Remote));
 
 /// What W5 and W6 carry.
-static UNSAMPLED: LazyLock<Context> = LazyLock::new(|| extract(&request::headers(Workload::W2)));
+static UNSAMPLED: LazyLock<Context> =
+    LazyLock::new(|| tracer().propagator().extract_headers(&request::headers(Workload::W2)).to_context(&Context::ROOT));
 
 static EXPORTED: AtomicU64 = AtomicU64::new(0);
 

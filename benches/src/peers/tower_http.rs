@@ -41,7 +41,7 @@ impl Peer for TowerHttp {
     }
 
     fn runs(&self, workload: Workload) -> bool {
-        !matches!(workload, Workload::W4E | Workload::W4I)
+        !workload.is_extract() && !workload.is_inject()
     }
 
     fn setup(&self) {

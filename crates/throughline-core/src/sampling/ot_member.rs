@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn only_14_lower_case_digits_are_a_random_value() {
         for (entry, wanted) in [
-            ("ot=rv:0123456789abcd", Some(0x0123_4567_89ab_cd)),
+            ("ot=rv:0123456789abcd", Some(0x0001_2345_6789_abcd)),
             ("ot=th:8;rv:ffffffffffffff;x:y", Some(RANGE - 1)),
             ("ot=rv:0123456789abc", None),
             ("ot=rv:0123456789abcde", None),

@@ -31,7 +31,8 @@ fn shown(context: &Context, ambient: Option<&Context>) -> String {
         format!("{trace}{}", if span.is_sampled() { "+" } else { "" })
     });
     let state = context.tracestate().map_or("-", |state| state.as_str());
-    let baggage: Vec<_> = context.baggage().iter().map(Member::key).collect();
+    let baggage = context.baggage();
+    let baggage: Vec<_> = baggage.iter().map(Member::key).collect();
     format!("{ids} {state} {}", if baggage.is_empty() { "-".to_owned() } else { baggage.join(",") })
 }
 

@@ -41,6 +41,7 @@ main() {
     step 'run the example: shop' run_shop
     step 'run the example: http-client' run_example http-client
     step 'run the example: public-edge' run_example public-edge
+    step 'run the example: propagation' run_example propagation
     step 'fuzz targets under the seeded mutator' test_fuzz
     step 'interoperability with the official SDKs' test_interop
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use throughline_core::metrics::Meter;
 use throughline_core::processor::SpanProcessor;
-use throughline_core::propagation::Composite;
+use throughline_core::propagation::{Composite, Format, Propagator};
 use throughline_core::{
     AlwaysOff, AttributeValue, Clock, FinishedSpan, IdGenerator, Listener, ParentBased, Resource, Sampler, SpanLimits,
     SpanSink, Tracer, TracerBuilder,
@@ -18,7 +18,7 @@ use throughline_tower::{HttpMetrics, HttpMetricsBuilder};
 
 #[cfg(feature = "http")]
 use crate::config::HttpConfig;
-use crate::config::{Batch, Before, Config, ExporterKind};
+use crate::config::{Batch, Before, Config, ExporterKind, NamedFormat};
 use crate::meter::{Metrics, MetricsSource};
 use crate::{ConfigError, Telemetry, identity};
 
@@ -41,6 +41,8 @@ use crate::{ConfigError, Telemetry, identity};
 #[must_use]
 pub struct TelemetryBuilder {
     tracer: TracerBuilder,
+    propagator: Composite,
+    formats: Vec<NamedFormat>,
     resource: Resource,
     limits: SpanLimits,
     exporters: Vec<Source>,
@@ -68,6 +70,8 @@ impl TelemetryBuilder {
     pub(crate) fn new() -> Self {
         Self {
             tracer: Tracer::builder(),
+            propagator: Composite::default(),
+            formats: Vec::new(),
             resource: Resource::default(),
             limits: SpanLimits::DEFAULT,
             exporters: Vec::new(),
@@ -105,10 +109,34 @@ impl TelemetryBuilder {
         self
     }
 
-    /// The formats that contexts have on the wire; by default W3C trace context and W3C baggage.
+    /// The formats that contexts have on the wire, and what goes with them; by default W3C trace context and W3C baggage.
+    ///
+    /// Variables that name formats ([`env`](Self::env)) replace the formats, and keep policy, fields of baggage and budget.
     pub fn propagator(mut self, propagator: Composite) -> Self {
-        self.tracer = self.tracer.propagator(propagator);
+        self.propagator = propagator;
         self
+    }
+
+    /// Gives a format of one's own a name that `OTEL_PROPAGATORS` and its kin may use, in upper or lower case. It is used
+    /// only if one of them does; call this before [`env`](Self::env).
+    ///
+    /// ```
+    /// use throughline::Telemetry;
+    /// use throughline::propagation::XRay;
+    ///
+    /// let lookup = |name: &str| (name == "OTEL_PROPAGATORS").then(|| "tracecontext,sqs".to_owned());
+    /// let builder = Telemetry::builder().named_propagator("sqs", XRay::Sqs)?.env_from(lookup)?;
+    /// # let _ = builder;
+    /// # Ok::<(), throughline::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The name is a built-in format's ([`Format::NAMES`]), `none`, another propagator's, or no word of ASCII letters,
+    /// digits, `-`, `_` and `.`.
+    pub fn named_propagator(mut self, name: &str, propagator: impl Propagator) -> Result<Self, ConfigError> {
+        self.formats.push(NamedFormat::new(name, Format::custom(propagator), &self.formats)?);
+        Ok(self)
     }
 
     /// What one span may hold.
@@ -274,19 +302,17 @@ impl TelemetryBuilder {
     pub fn env_from(mut self, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let has_exporter = !self.exporters.is_empty() || !self.sinks.is_empty();
         let has_meter = !self.metrics.is_none();
-        let before = Before { limits: self.limits, batch: self.batch, has_exporter, has_meter };
+        let before = Before { limits: self.limits, batch: self.batch, has_exporter, has_meter, formats: &self.formats };
         let config = Config::read(&lookup, before)?;
         #[cfg(feature = "http")]
         self.http.clone_from(&config.http);
-        let Config { disabled, propagator, resource, sampler, exporters, metrics, limits, batch, .. } = config;
+        let Config { disabled, propagators, resource, sampler, exporters, metrics, limits, batch, .. } = config;
         self.enabled &= !disabled;
         (self.limits, self.batch) = (limits, batch);
         for (key, value) in &resource {
             self = self.resource_attribute(key, value);
         }
-        if let Some(propagator) = propagator {
-            self = self.propagator(propagator);
-        }
+        self.propagator = propagators.apply(self.propagator);
         if let Some(sampler) = sampler {
             self = self.sampler(sampler.build());
         }
@@ -392,8 +418,8 @@ impl TelemetryBuilder {
     }
 
     fn into_tracer(self, resource: Resource) -> Tracer {
-        let Self { tracer, limits, mut sinks, enabled, .. } = self;
-        let tracer = tracer.resource(resource).limits(limits).enabled(enabled);
+        let Self { tracer, propagator, limits, mut sinks, enabled, .. } = self;
+        let tracer = tracer.resource(resource).propagator(propagator).limits(limits).enabled(enabled);
         if !enabled {
             // What the application starts by hand goes nowhere, and does not change what a parent decided.
             return tracer.sampler(ParentBased::new(AlwaysOff)).build();
@@ -413,6 +439,7 @@ impl fmt::Debug for TelemetryBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TelemetryBuilder")
             .field("resource", &self.resource)
+            .field("propagator", &self.propagator)
             .field("limits", &self.limits)
             .field("exporters", &self.exporters.len())
             .field("batch", &self.batch)

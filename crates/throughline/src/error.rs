@@ -30,6 +30,15 @@ pub enum ConfigError {
         /// The feature.
         feature: &'static str,
     },
+    /// A propagator cannot have the name that the program gave it.
+    #[error("no propagator can be named {name:?}: {problem}")]
+    #[non_exhaustive]
+    PropagatorName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// An exporter could not be built.
     #[error("an exporter could not be built")]
     Exporter(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -44,7 +53,7 @@ impl ConfigError {
     pub fn variable_name(&self) -> Option<&'static str> {
         match self {
             Self::Variable { variable, .. } | Self::MissingFeature { variable, .. } => Some(variable),
-            Self::Exporter(_) | Self::Pipeline(_) => None,
+            Self::PropagatorName { .. } | Self::Exporter(_) | Self::Pipeline(_) => None,
         }
     }
 

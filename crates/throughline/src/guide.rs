@@ -3,3 +3,7 @@
 #[doc = include_str!("../docs/http.md")]
 #[cfg(all(feature = "http", feature = "axum"))]
 pub mod http {}
+
+#[doc = include_str!("../docs/propagation.md")]
+#[cfg(feature = "http")]
+pub mod propagation {}

@@ -17,6 +17,7 @@
 //!
 //! * `http` (default): server and client layers for any tower service of HTTP requests.
 //! * `axum`: routes, peers and extractors for axum.
+//! * `serde`: [`DurableContext`], [`TraceId`] and [`SpanId`] as text.
 //! * `otel`: any exporter of the OpenTelemetry SDK ([`otel`](https://docs.rs/throughline-otel)).
 //! * `metrics`: OpenTelemetry's meters, and a pipeline from them to the metric exporters of its SDK.
 //! * `otlp`: export of spans and metrics over OTLP/HTTP, the default of [`Telemetry::from_env`]; implies `metrics`.

@@ -92,10 +92,13 @@ impl Telemetry {
     ///
     /// | variable | default | accepted |
     /// |---|---|---|
-    /// | `OTEL_SDK_DISABLED` | `false` | `true`: no spans, no metrics, contexts flow all the same, no other variable but `OTEL_PROPAGATORS` is read |
+    /// | `OTEL_SDK_DISABLED` | `false` | `true`: no spans, no metrics, contexts flow all the same, no other variable is read but those of propagation: `…PROPAGATORS…` and `THROUGHLINE_BAGGAGE_TO` |
     /// | `OTEL_SERVICE_NAME` | the `name` given here | any; wins over `service.name` of the next one |
     /// | `OTEL_RESOURCE_ATTRIBUTES` | none | `key=value,key=value`, percent-encoded |
-    /// | `OTEL_PROPAGATORS` | `tracecontext,baggage` | a list of these two, or `none` |
+    /// | `OTEL_PROPAGATORS` | `tracecontext,baggage` | a list of formats, read and written in this order: `tracecontext`, `baggage`, `b3`, `b3multi`, `xray`, `xray-lambda`, `jaeger`, `ottrace`, those of [`named_propagator`](TelemetryBuilder::named_propagator); or `none` |
+    /// | `THROUGHLINE_PROPAGATORS_EXTRACT`, `…_INJECT` | `OTEL_PROPAGATORS` | the formats that are read, and those that are written, in its place |
+    /// | `THROUGHLINE_PROPAGATORS_INJECT_MESSAGES` | what is written to requests | the formats that are written to messages |
+    /// | `THROUGHLINE_PROPAGATORS_POLICY` | `last` | `last`, `first`: whom to believe where several formats have found something |
     /// | `OTEL_TRACES_SAMPLER` | `parentbased_always_on` | `always_on`, `always_off`, `traceidratio`, `parentbased_…` of the three |
     /// | `OTEL_TRACES_SAMPLER_ARG` | `1.0` | the ratio of the ratio samplers, 0.0 to 1.0 |
     /// | `OTEL_TRACES_EXPORTER` | `otlp` | `otlp` (feature `otlp`), `console` (a [`Waterfall`](crate::export::Waterfall) on the standard output), a list of them, or `none` |

@@ -14,7 +14,6 @@ mod tests;
 mod variables;
 
 use throughline_core::SpanLimits;
-use throughline_core::propagation::Composite;
 
 use crate::ConfigError;
 
@@ -23,6 +22,7 @@ pub(crate) use self::exporter::ExporterKind;
 #[cfg(feature = "http")]
 pub(crate) use self::http::HttpConfig;
 pub(crate) use self::metrics::MetricsConfig;
+pub(crate) use self::propagators::{NamedFormat, Propagators};
 pub(crate) use self::sampler::SamplerKind;
 use self::variables::Variables;
 
@@ -30,7 +30,7 @@ use self::variables::Variables;
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) disabled: bool,
-    pub(crate) propagator: Option<Composite>,
+    pub(crate) propagators: Propagators,
     /// The service's attributes; a later one wins.
     pub(crate) resource: Vec<(String, String)>,
     pub(crate) sampler: Option<SamplerKind>,
@@ -44,25 +44,27 @@ pub(crate) struct Config {
 
 /// What the program had set before it asked the variables.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Before {
+pub(crate) struct Before<'a> {
     pub(crate) limits: SpanLimits,
     pub(crate) batch: Batch,
     /// Whether spans already go somewhere, so that no variable need say where.
     pub(crate) has_exporter: bool,
     /// Whether measurements already go somewhere.
     pub(crate) has_meter: bool,
+    /// The formats that have names beside the built-in ones.
+    pub(crate) formats: &'a [NamedFormat],
 }
 
 impl Config {
     /// Reads all variables; the first bad one is the error.
-    pub(crate) fn read(lookup: &dyn Fn(&str) -> Option<String>, before: Before) -> Result<Self, ConfigError> {
+    pub(crate) fn read(lookup: &dyn Fn(&str) -> Option<String>, before: Before<'_>) -> Result<Self, ConfigError> {
         let variables = Variables::new(lookup);
-        let propagator = propagators::read(&variables)?;
+        let propagators = Propagators::read(&variables, before.formats)?;
         if variables.truth(DISABLED)?.unwrap_or(false) {
             // Somebody may have switched it off because the rest is broken.
             return Ok(Self {
                 disabled: true,
-                propagator,
+                propagators,
                 resource: Vec::new(),
                 sampler: None,
                 exporters: None,
@@ -76,7 +78,7 @@ impl Config {
         let exporters = exporter::read(&variables, before.has_exporter)?;
         Ok(Self {
             disabled: false,
-            propagator,
+            propagators,
             resource: resource::read(&variables)?,
             sampler: sampler::read(&variables)?,
             metrics: metrics::read(&variables, before.has_meter, exporters.as_deref())?,

@@ -1,14 +1,17 @@
 //! Each variable, good and bad.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use throughline_core::SpanLimits;
-use throughline_core::propagation::{Field, Propagator};
+use throughline_core::propagation::{
+    Allow, Composite, Extracted, Extractor, Field, FieldValue, Format, Injector, Policy, Propagator,
+};
+use throughline_core::{Baggage, BaggageField, Context, SamplingState, SpanContext, SpanLimits};
 
-use super::{Batch, Before, Config, SamplerKind};
+use super::{Batch, Before, Config, NamedFormat, Propagators, SamplerKind};
 use crate::ConfigError;
 
-const BEFORE: Before = Before {
+const BEFORE: Before<'static> = Before {
     limits: SpanLimits::DEFAULT,
     batch: Batch {
         max_queue_size: None,
@@ -19,13 +22,14 @@ const BEFORE: Before = Before {
     },
     has_exporter: true,
     has_meter: false,
+    formats: &[],
 };
 
 fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     read_before(variables, BEFORE)
 }
 
-fn read_before(variables: &[(&str, &str)], before: Before) -> Result<Config, ConfigError> {
+fn read_before(variables: &[(&str, &str)], before: Before<'_>) -> Result<Config, ConfigError> {
     let lookup = |name: &str| variables.iter().find_map(|(known, value)| (*known == name).then(|| (*value).to_owned()));
     Config::read(&lookup, before)
 }
@@ -35,7 +39,11 @@ fn nothing_set_changes_nothing() {
     for variables in [&[][..], &[("OTEL_PROPAGATORS", ""), ("OTEL_TRACES_SAMPLER", " "), ("OTEL_SDK_DISABLED", "")]] {
         let config = read(variables).unwrap();
         assert!(!config.disabled);
-        assert!(config.propagator.is_none() && config.sampler.is_none() && config.exporters.is_none());
+        assert!(config.sampler.is_none() && config.exporters.is_none());
+        assert!(matches!(
+            config.propagators,
+            Propagators { extract: None, inject: None, messages: None, policy: None }
+        ));
         assert!(config.resource.is_empty());
         assert_eq!((config.limits, config.batch), (BEFORE.limits, BEFORE.batch));
     }
@@ -59,17 +67,154 @@ fn resources() {
 
 #[test]
 fn propagators() {
-    for (value, fields) in [
-        ("tracecontext", &["traceparent", "tracestate"][..]),
-        ("Baggage", &["baggage"]),
-        ("baggage, tracecontext,baggage,", &["baggage", "traceparent", "tracestate"]),
-        ("none", &[]),
+    const W3C: &[&str] = &["baggage", "traceparent"];
+    const B3_MULTI: &[&str] = &["X-B3-Sampled", "X-B3-SpanId", "X-B3-TraceId"];
+    const ALL: (&str, &str) = ("OTEL_PROPAGATORS", "b3multi");
+    const IN: &str = "THROUGHLINE_PROPAGATORS_EXTRACT";
+    const OUT: &str = "THROUGHLINE_PROPAGATORS_INJECT";
+    const MESSAGES: &str = "THROUGHLINE_PROPAGATORS_INJECT_MESSAGES";
+    for (variables, reads, writes, to_messages, why) in [
+        (&[][..], &["tracecontext"][..], W3C, W3C, "the program's"),
+        (&[("OTEL_PROPAGATORS", "tracecontext")], &["tracecontext"], &["traceparent"], &["traceparent"], "one format"),
+        (&[("OTEL_PROPAGATORS", "Baggage")], &[], &["baggage"], &["baggage"], "in any case"),
+        (&[("OTEL_PROPAGATORS", "baggage, tracecontext,baggage,")], &["tracecontext"], W3C, W3C, "each once"),
+        (&[("OTEL_PROPAGATORS", "none")], &[], &[], &[], "none"),
+        (&[("OTEL_PROPAGATORS", "b3")], &["b3", "b3multi"], &["b3"], &["b3"], "both ways are read"),
+        (&[ALL], &["b3", "b3multi"], B3_MULTI, B3_MULTI, "one is written"),
+        (&[("OTEL_PROPAGATORS", "xray")], &["xray"], &["X-Amzn-Trace-Id"], &["X-Amzn-Trace-Id"], "X-Ray"),
+        (&[("OTEL_PROPAGATORS", "xray-lambda")], &["xray"], &["X-Amzn-Trace-Id"], &["X-Amzn-Trace-Id"], "in Lambda"),
+        (&[("OTEL_PROPAGATORS", "jaeger")], &["jaeger"], JAEGER, JAEGER, "Jaeger"),
+        (&[("OTEL_PROPAGATORS", "ottrace")], &["ottrace"], OT_TRACE, OT_TRACE, "OpenTracing"),
+        (&[("OTEL_PROPAGATORS", "acme")], &["acme"], &["x-acme"], &["x-acme"], "the program's own"),
+        (
+            &[("OTEL_PROPAGATORS", "Acme,b3")],
+            &["b3", "b3multi", "acme"],
+            &["b3", "x-acme"],
+            &["b3", "x-acme"],
+            "a list",
+        ),
+        (&[ALL, (IN, "tracecontext,b3")], &["tracecontext", "b3", "b3multi"], B3_MULTI, B3_MULTI, "inwards"),
+        (&[ALL, (OUT, "tracecontext,baggage")], &["b3", "b3multi"], W3C, W3C, "outwards, messages as well"),
+        (&[ALL, (MESSAGES, "b3")], &["b3", "b3multi"], B3_MULTI, &["b3"], "to messages"),
+        (&[ALL, (OUT, "none"), (MESSAGES, "b3")], &["b3", "b3multi"], &[], &["b3"], "to messages alone"),
+        (&[ALL, (IN, "none")], &[], B3_MULTI, B3_MULTI, "nobody is believed"),
+        (&[(IN, "jaeger")], &["jaeger"], W3C, W3C, "the program's stay where nothing is said"),
+        (&[("OTEL_SDK_DISABLED", "true"), ALL, (OUT, "b3")], &["b3", "b3multi"], &["b3"], &["b3"], "switched off"),
     ] {
-        let propagator = read(&[("OTEL_PROPAGATORS", value)]).unwrap().propagator.unwrap();
-        let names: Vec<_> = propagator.fields().iter().map(Field::as_str).collect();
-        assert_eq!(names, fields, "{value}");
+        let acme = [NamedFormat::new("Acme", Format::custom(Acme), &[]).unwrap()];
+        let config = read_before(variables, Before { formats: &acme, ..BEFORE }).unwrap();
+        let composite = config.propagators.apply(Composite::w3c());
+        assert_eq!(read_by(&composite), reads, "{why}: {variables:?}");
+        let context = context();
+        let (mut request, mut message) = (HashMap::new(), HashMap::new());
+        composite.inject_into(&context, Allow::ALL, &mut request);
+        composite.inject_message(&context, Allow::ALL, &mut message);
+        assert_eq!(names(&request), writes, "{why}: {variables:?}");
+        assert_eq!(names(&message), to_messages, "{why}: {variables:?}");
     }
 }
+
+#[test]
+fn variables_replace_the_formats_of_the_programs_propagator_and_nothing_else() {
+    static TENANT: BaggageField = BaggageField::remote("tenant");
+    let messages = [Format::TraceContext];
+    let program =
+        || Composite::w3c().baggage_fields([&TENANT]).policy(Policy::FirstWins).injecting_messages(messages.clone());
+    let carrier =
+        HashMap::from([ONE_OF_EACH[0], ONE_OF_EACH[1]].map(|(_, name, value)| (name.to_owned(), value.to_owned())));
+    let context = context().with_baggage(Baggage::parse(b"tenant=7,card=4111"));
+    for (policy, first, why) in [("", true, "the program's"), ("First", true, "the same"), ("last", false, "the other")]
+    {
+        let variables = [("OTEL_PROPAGATORS", "tracecontext,b3,jaeger"), ("THROUGHLINE_PROPAGATORS_POLICY", policy)];
+        let composite = read(&variables).unwrap().propagators.apply(program());
+        let found = composite.extract_from(&carrier).span_context().map(|span| span.trace_id().to_u128());
+        assert_eq!(found, Some(if first { 1 } else { 2 }), "{why}");
+        let mut headers = HashMap::new();
+        composite.inject_into(&context, Allow::ALL, &mut headers);
+        let pairs = names(&headers).into_iter().filter(|name| name.starts_with("uberctx-")).collect::<Vec<_>>();
+        assert_eq!(pairs, ["uberctx-tenant"], "fields of baggage stay");
+        let mut message = HashMap::new();
+        composite.inject_message(&context, Allow::ALL, &mut message);
+        assert_eq!(names(&message), names(&headers), "formats of messages are formats");
+    }
+}
+
+#[test]
+fn names_of_propagators_are_words_that_nothing_else_has() {
+    let known = [NamedFormat::new("acme", Format::custom(Acme), &[]).unwrap()];
+    for (name, problem) in [
+        ("", "it is empty"),
+        ("None", "in a variable it stands for no format at all"),
+        ("b3", "a built-in format is called so"),
+        ("TraceContext", "a built-in format is called so"),
+        ("ACME", "another propagator is called so"),
+        ("a,b", "accepted are ASCII letters, digits, `-`, `_` and `.`"),
+        (" acme", "accepted are ASCII letters, digits, `-`, `_` and `.`"),
+        ("ácme", "accepted are ASCII letters, digits, `-`, `_` and `.`"),
+    ] {
+        let error = NamedFormat::new(name, Format::custom(Acme), &known).unwrap_err();
+        assert_eq!(error.to_string(), format!("no propagator can be named {name:?}: {problem}"));
+        assert_eq!(error.variable_name(), None);
+    }
+    assert!(NamedFormat::new("acme-v2", Format::custom(Acme), &known).is_ok());
+    let error = read_before(&[("OTEL_PROPAGATORS", "acmee")], Before { formats: &known, ..BEFORE }).unwrap_err();
+    assert!(error.to_string().ends_with("jaeger, ottrace, acme, none"), "{error}");
+}
+
+/// A format of the program's own: `x-acme: {traceparent}`.
+struct Acme;
+
+impl Propagator for Acme {
+    fn inject(&self, context: &Context, allow: Allow, carrier: &mut dyn Injector) {
+        if let Some(span) = context.span_context().filter(|_| allow.ids) {
+            carrier.set(&X_ACME, &span.to_traceparent());
+        }
+    }
+
+    fn extract<'a>(&self, carrier: &'a dyn Extractor) -> Extracted<'a> {
+        let FieldValue::One(value) = carrier.get(&X_ACME) else { return Extracted::NOTHING };
+        match SpanContext::from_traceparent(value) {
+            Ok(parent) => Extracted::NOTHING.with_parent(parent, SamplingState::of_flag(parent.is_sampled())),
+            Err(_) => Extracted::NOTHING.with_malformed(),
+        }
+    }
+
+    fn fields(&self) -> &[Field] {
+        std::slice::from_ref(&X_ACME)
+    }
+}
+
+/// Which formats are read, of those that have an example.
+fn read_by(composite: &Composite) -> Vec<&'static str> {
+    let carrier = |name: &str, value: &str| HashMap::from([(name.to_owned(), value.to_owned())]);
+    let is_read = |name, value| composite.extract_from(&carrier(name, value)).sampling_state() != SamplingState::Defer;
+    ONE_OF_EACH.into_iter().filter(|(_, name, value)| is_read(name, value)).map(|(format, ..)| format).collect()
+}
+
+fn context() -> Context {
+    let parent = SpanContext::from_traceparent(ONE_OF_EACH[0].2.as_bytes()).unwrap();
+    Context::ROOT.with_span_context(parent).with_baggage(Baggage::parse(b"tenant=7"))
+}
+
+fn names(carrier: &HashMap<String, String>) -> Vec<&str> {
+    let mut names: Vec<_> = carrier.keys().map(|name| &**name).collect();
+    names.sort_unstable();
+    names
+}
+
+const ONE_OF_EACH: [(&str, &str, &str); 7] = [
+    ("tracecontext", "traceparent", "00-00000000000000000000000000000001-0000000000000001-01"),
+    ("b3", "b3", "00000000000000000000000000000002-0000000000000002-1"),
+    ("b3multi", "x-b3-sampled", "1"),
+    ("xray", "x-amzn-trace-id", "Sampled=1"),
+    ("jaeger", "uber-trace-id", "3:3:0:1"),
+    ("ottrace", "ot-tracer-sampled", "true"),
+    ("acme", "x-acme", "00-00000000000000000000000000000004-0000000000000004-01"),
+];
+
+static X_ACME: Field = Field::new("x-acme");
+const JAEGER: &[&str] = &["uber-trace-id", "uberctx-tenant"];
+const OT_TRACE: &[&str] = &["ot-baggage-tenant", "ot-tracer-sampled", "ot-tracer-spanid", "ot-tracer-traceid"];
 
 #[test]
 fn samplers() {
@@ -160,7 +305,7 @@ fn otlp_is_set_up_by_its_own_variables() {
 fn metrics_go_where_variables_or_a_collector_are() {
     const COLLECTOR: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
     const OF_METRICS: (&str, &str) = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://m:4318/");
-    const TO_NOBODY: Before = Before { has_exporter: false, ..BEFORE };
+    const TO_NOBODY: Before<'static> = Before { has_exporter: false, ..BEFORE };
     let by_hand = Before { has_meter: true, ..BEFORE };
     for (variables, before, shown, why) in [
         (&[][..], TO_NOBODY, "http://localhost:4318/v1/metrics", "the default, as for spans"),
@@ -221,7 +366,9 @@ fn otlp_without_its_feature_names_both() {
 fn what_is_switched_off_propagates_and_is_not_checked_further() {
     let broken = [("OTEL_SDK_DISABLED", "TRUE"), ("OTEL_TRACES_SAMPLER", "?"), ("OTEL_PROPAGATORS", "baggage")];
     let config = read(&broken).unwrap();
-    assert!(config.disabled && config.propagator.is_some());
+    assert!(config.disabled && config.propagators.inject.is_some());
+    let broken = [("OTEL_SDK_DISABLED", "true"), ("THROUGHLINE_PROPAGATORS_POLICY", "?")];
+    assert!(read(&broken).is_err(), "what flows all the same is checked");
     assert!(!read(&[("OTEL_SDK_DISABLED", "false")]).unwrap().disabled);
 }
 
@@ -229,6 +376,7 @@ fn what_is_switched_off_propagates_and_is_not_checked_further() {
 fn bad_values_are_named_with_what_is_accepted() {
     const SAMPLERS: &str = "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, \
                             parentbased_traceidratio";
+    const FORMATS: &str = "tracecontext, baggage, b3, b3multi, xray, xray-lambda, jaeger, ottrace, none";
     const PAIRS: &str = "accepted: key=value,key=value";
     const COUNTS: &str = "is not accepted; accepted: whole numbers, 0 to 65535";
     let one = |name, value, problem: String| (vec![(name, value)], name, problem);
@@ -239,12 +387,12 @@ fn bad_values_are_named_with_what_is_accepted() {
         one("OTEL_RESOURCE_ATTRIBUTES", "a=%4", format!(r#"entry 1, "a=%4", is not percent-encoded UTF-8; {PAIRS}"#)),
         one("OTEL_RESOURCE_ATTRIBUTES", "a=%zz", format!(r#"entry 1, "a=%zz", is not percent-encoded UTF-8; {PAIRS}"#)),
         one("OTEL_RESOURCE_ATTRIBUTES", "a=%ff", format!(r#"entry 1, "a=%ff", is not percent-encoded UTF-8; {PAIRS}"#)),
-        one("OTEL_PROPAGATORS", "w3c", r#"unknown value "w3c"; accepted: tracecontext, baggage, none"#.to_owned()),
-        one(
-            "OTEL_PROPAGATORS",
-            "tracecontext,B3Multi",
-            r#""b3multi" is not supported by this version; accepted: tracecontext, baggage, none"#.to_owned(),
-        ),
+        one("OTEL_PROPAGATORS", "w3c", format!(r#"unknown value "w3c"; accepted: {FORMATS}"#)),
+        one("OTEL_PROPAGATORS", "b3,B4", format!(r#"unknown value "b4"; accepted: {FORMATS}"#)),
+        one("THROUGHLINE_PROPAGATORS_EXTRACT", "b4", format!(r#"unknown value "b4"; accepted: {FORMATS}"#)),
+        one("THROUGHLINE_PROPAGATORS_INJECT", "b4", format!(r#"unknown value "b4"; accepted: {FORMATS}"#)),
+        one("THROUGHLINE_PROPAGATORS_INJECT_MESSAGES", "b4", format!(r#"unknown value "b4"; accepted: {FORMATS}"#)),
+        one("THROUGHLINE_PROPAGATORS_POLICY", "any", r#"unknown value "any"; accepted: last, first"#.to_owned()),
         one(
             "OTEL_PROPAGATORS",
             "none,baggage",

@@ -101,7 +101,9 @@ pub fn formats(data: &[u8]) {
         assert_eq!(said(&other), said(&found));
         assert_eq!(other.trace_id(), found.trace_id());
         let (one, other) = (other.to_context(&Context::ROOT), found.to_context(&Context::ROOT));
-        assert_eq!((one.tracestate(), one.baggage().len()), (other.tracestate(), other.baggage().len()));
+        assert_eq!(one.tracestate(), other.tracestate());
+        // Which pairs there was no room for depends on their order, which repeated headers do not keep.
+        assert!(found.is_oversized() || one.baggage().len() == other.baggage().len());
     }
     within_limits(&found);
     let context = found.to_context(&Context::ROOT);

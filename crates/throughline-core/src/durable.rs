@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::propagation::Extracted;
-use crate::{Baggage, Context, SamplingState, SpanContext, SpanId, TraceFlags, TraceId};
+use crate::{Baggage, BaggageField, Context, SamplingState, SpanContext, SpanId, TraceFlags, TraceId};
 
 /// A context to be stored, as one line of printable text, and to be resumed later by whoever reads it.
 ///
@@ -86,6 +86,15 @@ impl DurableContext {
     #[must_use]
     pub fn without_baggage(mut self) -> Self {
         self.baggage = String::new();
+        self
+    }
+
+    /// The same with the baggage of these fields alone: what
+    /// [`Composite::baggage_fields`](crate::propagation::Composite::baggage_fields) says of the wire holds for a wire only.
+    #[must_use]
+    pub fn keeping<'a>(mut self, fields: impl IntoIterator<Item = &'a BaggageField>) -> Self {
+        let keys: Vec<_> = fields.into_iter().map(BaggageField::key).collect();
+        self.baggage = self.baggage().to_field(Baggage::MAX_LENGTH, |key| keys.contains(&key)).0;
         self
     }
 

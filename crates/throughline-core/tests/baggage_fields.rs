@@ -116,6 +116,22 @@ fn unsampled_traces_share_updates_too() {
 }
 
 #[test]
+fn a_tracer_that_is_switched_off_does_not_make_updates_fail() {
+    let composite = || declared(&[Format::TraceContext, Format::Baggage]);
+    let (tracer, _) = recorder_with(|builder| builder.propagator(composite()).enabled(false));
+    let span = tracer.span("x").start();
+    TENANT.update_in(&span.context(), "7").unwrap();
+    assert_eq!(sent(&tracer, &span.context()), "tenant=7");
+    // What is skipped has no span at all.
+    let nothing: Vec<(String, String)> = Vec::new();
+    let context = tracer.propagator().extract_from(&nothing).to_context(&Context::ROOT);
+    TENANT.update_in(&context, "8").unwrap();
+    assert_eq!(TENANT.value_in(&context).as_deref(), Some("8"));
+    let context = tracer.propagator().extract_headers(&http::HeaderMap::new()).to_context(&Context::ROOT);
+    TENANT.update_in(&context, "9").unwrap();
+}
+
+#[test]
 fn what_nothing_shares_cannot_be_updated() {
     let error = TENANT.update("7").unwrap_err();
     assert_eq!(error, BaggageUpdateError::NotShared);

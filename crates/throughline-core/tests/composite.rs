@@ -238,6 +238,18 @@ fn ids_go_before_tracestate_and_that_before_baggage() {
 }
 
 #[test]
+fn the_default_budget_holds_for_many_formats() {
+    let pair = |at: usize| (format!("k{at}"), "v".repeat(110));
+    let baggage = (0..64).map(pair).fold(Baggage::new(), |all, (key, value)| all.with(&key, &value).unwrap());
+    let context = Context::ROOT.with_span_context(remote(SAMPLED)).with_baggage(baggage);
+    let all = Composite::new(Format::NAMES.map(|name| Format::by_name(name).unwrap()));
+    let mut out = Vec::new();
+    all.inject_into(&context, Allow::ALL, &mut out);
+    let written: usize = out.iter().map(|(name, value)| name.len() + value.len()).sum();
+    assert!((8_192..=Composite::OUTBOUND_BUDGET).contains(&written), "{written}");
+}
+
+#[test]
 fn names_of_formats_are_opentelemetrys() {
     for name in Format::NAMES {
         let composite = Composite::new([Format::by_name(name).unwrap()]);

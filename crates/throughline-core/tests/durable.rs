@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use throughline_core::propagation::carrier::{EnvExtractor, EnvInjector};
 use throughline_core::propagation::{Allow, Composite, Extracted, Format};
 use throughline_core::{
-    Baggage, Context, DurableContext, SamplingState, SpanContext, SpanEnd, SpanId, TraceFlags, TraceId, TraceState,
+    Baggage, BaggageField, Context, DurableContext, SamplingState, SpanContext, SpanEnd, SpanId, TraceFlags, TraceId,
+    TraceState,
 };
 
 fn full() -> Context {
@@ -38,6 +39,10 @@ fn what_is_stored_is_resumed() {
     assert_eq!(DurableContext::of(&again).to_string(), text);
     assert_eq!(format!(" {text}\r\n").parse(), Ok(stored.clone()), "a line of a file");
     assert!(!stored.clone().without_baggage().to_string().contains("tenant"));
+    static CART: BaggageField = BaggageField::remote("cart");
+    let two = context.with_baggage(context.baggage().with("cart", "9").expect("valid"));
+    let kept = DurableContext::of(&two).keeping([&CART]);
+    assert_eq!(kept.baggage().to_string(), "cart=9", "only what was declared");
     let local = context.with_baggage(context.baggage().with_local("secret", "1").unwrap());
     assert_eq!(DurableContext::of(&local).to_string(), text, "what is local stays in the process");
 }

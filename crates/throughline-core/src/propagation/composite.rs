@@ -9,7 +9,7 @@ use super::counters::Counters;
 use super::outbound::{Lost, Outbound};
 use super::wire::Wire as _;
 use super::{Allow, Extracted, Extractor, Field, Format, Injector, Propagator, TraceContext, W3cBaggage, XRay};
-use crate::{Baggage, BaggageField, Context, TraceState};
+use crate::{BaggageField, Context};
 
 /// Several formats as one: each reads, each writes.
 ///
@@ -47,6 +47,8 @@ pub struct Composite {
     keys: Option<Vec<Box<str>>>,
     has_baggage_fields: bool,
     budget: usize,
+    /// Whether no injection can exceed the budget, by the formats' own limits.
+    fits: bool,
     /// Exactly what most services use, read and written without looking at the lists.
     reads_w3c: bool,
     writes_w3c: bool,
@@ -85,6 +87,7 @@ impl Composite {
             keys: None,
             has_baggage_fields: false,
             budget: Self::OUTBOUND_BUDGET,
+            fits: true,
             reads_w3c: false,
             writes_w3c: false,
             counters: Counters::default(),
@@ -156,7 +159,7 @@ impl Composite {
     /// At most so many bytes of names and values are written by one injection; by default
     /// [`OUTBOUND_BUDGET`](Self::OUTBOUND_BUDGET).
     ///
-    /// Ids and sampling are always written. What there is no room for is left out member by member, and counted: first
+    /// Ids and sampling are always written; what formats of one's own write is neither counted nor limited. What there is no room for is left out member by member, and counted: first
     /// baggage, from its end; then tracestate, members of more than 128 bytes before the right-most.
     #[must_use]
     pub fn outbound_budget(mut self, bytes: usize) -> Self {
@@ -174,12 +177,11 @@ impl Composite {
         for format in self.reads.iter().chain(&self.writes).chain(self.messages.iter().flatten()) {
             format.add_fields(&mut self.fields);
         }
+        let most = |formats: &[Format]| formats.iter().map(Format::most_bytes).sum::<usize>();
+        self.fits = most(&self.writes).max(self.messages.as_deref().map_or(0, most)) <= self.budget;
         let w3c = |formats: &[Format]| matches!(formats, [Format::TraceContext, Format::Baggage]);
         self.reads_w3c = w3c(&self.reads) && self.keys.is_none();
-        self.writes_w3c = w3c(&self.writes)
-            && self.keys.is_none()
-            && self.fields.fields().len() == 3
-            && self.budget >= TraceState::MAX_LENGTH + Baggage::MAX_LENGTH + ROOM_FOR_NAMES;
+        self.writes_w3c = w3c(&self.writes) && self.keys.is_none() && self.fields.fields().len() == 3 && self.fits;
         self
     }
 
@@ -221,7 +223,11 @@ impl Composite {
     fn read_scanned<'a>(&self, headers: &'a http::HeaderMap) -> Extracted<'a> {
         let scan = FormatScan::new(headers, &self.read_fields);
         // Lambda's variable is in no header, and what one's own format reads nobody knows.
-        if scan.is_empty() && !self.reads_elsewhere { Extracted::NOTHING } else { self.read(&scan) }
+        if scan.is_empty() && !self.reads_elsewhere && !self.has_baggage_fields {
+            Extracted::NOTHING
+        } else {
+            self.read(&scan)
+        }
     }
 
     /// Writes to headers: as [`inject_into`](Self::inject_into), with one pass over the headers that are there.
@@ -257,6 +263,7 @@ impl Composite {
         } else {
             self.read_formats(carrier, &mut found);
         }
+        found.shares_baggage = self.has_baggage_fields;
         if found.malformed || found.oversized {
             self.counters.extracted(&found);
         }
@@ -292,7 +299,7 @@ impl Composite {
     fn write<I: Injector>(&self, formats: &[Format], context: &Context, allow: Allow, carrier: &mut I) -> Lost {
         carrier.clear(&self.fields);
         let mut out = Outbound::new(context, allow).only(self.keys.as_deref());
-        if self.budget != Self::OUTBOUND_BUDGET {
+        if !self.fits {
             let ids: usize = formats.iter().map(Format::id_bytes).sum();
             let tracestate = formats.iter().any(|format| matches!(format, Format::TraceContext));
             out = out.within(self.budget.saturating_sub(ids), tracestate);
@@ -405,5 +412,3 @@ fn unique(formats: impl IntoIterator<Item = Format>) -> Vec<Format> {
 /// From so many headers on, hashed look-ups are cheaper than a pass.
 #[cfg(feature = "http")]
 const MANY_HEADERS: usize = 20;
-/// `traceparent` and the names of the other two.
-const ROOM_FOR_NAMES: usize = 11 + 55 + 10 + 7;

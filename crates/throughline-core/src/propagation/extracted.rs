@@ -17,6 +17,8 @@ pub struct Extracted<'a> {
     pub(crate) baggage: Cow<'a, [u8]>,
     /// The id of a trace that has no span yet.
     pub(crate) trace_id: Option<TraceId>,
+    /// Whether the contexts of a trace share their baggage even where there is none yet.
+    pub(crate) shares_baggage: bool,
     pub(crate) malformed: bool,
     pub(crate) oversized: bool,
 }
@@ -29,6 +31,7 @@ impl<'a> Extracted<'a> {
         tracestate: Cow::Borrowed(&[]),
         baggage: Cow::Borrowed(&[]),
         trace_id: None,
+        shares_baggage: false,
         malformed: false,
         oversized: false,
     };
@@ -136,7 +139,8 @@ impl<'a> Extracted<'a> {
     #[inline]
     #[must_use]
     pub fn to_context(&self, ambient: &Context) -> Context {
-        if !self.has_trace() {
+        let shares = self.shares_baggage && ambient.is_root();
+        if !self.has_trace() && !shares {
             return match self.baggage.is_empty() {
                 true => ambient.clone(),
                 false => ambient.with_received_baggage(&self.baggage),
@@ -150,6 +154,9 @@ impl<'a> Extracted<'a> {
             };
             inner.inherit(ambient);
             inner.adopt(self, ambient);
+            if self.shares_baggage {
+                inner.share_baggage();
+            }
             if !(inner.tracer.is_none() && ambient.is_root()) {
                 inner.tracer = ambient.tracer().cloned();
                 if let Some(tracer) = ambient.tracer() {

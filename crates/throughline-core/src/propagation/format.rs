@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::carrier::FieldSet;
 use super::wire::Wire;
 use super::{B3, Jaeger, OtTrace, Propagator, TraceContext, W3cBaggage, XRay};
+use crate::TraceState;
 
 /// One format of a [`Composite`](super::Composite).
 ///
@@ -14,7 +15,7 @@ use super::{B3, Jaeger, OtTrace, Propagator, TraceContext, W3cBaggage, XRay};
 /// | `tracecontext` | [`TraceContext`](Self::TraceContext) |
 /// | `baggage` | [`Baggage`](Self::Baggage) |
 /// | `b3`, `b3multi` | [`B3`](Self::B3) |
-/// | `xray`, `xray-lambda` | [`XRay`](Self::XRay) |
+/// | `xray`, `xray-lambda`, and `xray-sqs`, which is ours | [`XRay`](Self::XRay) |
 /// | `jaeger` | [`Jaeger`](Self::Jaeger) |
 /// | `ottrace` | [`OtTrace`](Self::OtTrace) |
 #[derive(Clone)]
@@ -40,10 +41,10 @@ pub enum Format {
 
 impl Format {
     /// The names that [`by_name`](Self::by_name) knows.
-    pub const NAMES: [&'static str; 8] =
-        ["tracecontext", "baggage", "b3", "b3multi", "xray", "xray-lambda", "jaeger", "ottrace"];
+    pub const NAMES: [&'static str; 9] =
+        ["tracecontext", "baggage", "b3", "b3multi", "xray", "xray-lambda", "xray-sqs", "jaeger", "ottrace"];
 
-    /// The built-in format that OpenTelemetry's `OTEL_PROPAGATORS` calls so.
+    /// The built-in format that OpenTelemetry's `OTEL_PROPAGATORS` calls so, or that is called so here.
     ///
     /// ```
     /// use throughline_core::propagation::Format;
@@ -60,6 +61,7 @@ impl Format {
             "b3multi" => Self::B3(B3::Multi),
             "xray" => Self::XRay(XRay::Header),
             "xray-lambda" => Self::XRay(XRay::Lambda),
+            "xray-sqs" => Self::XRay(XRay::Sqs),
             "jaeger" => Self::Jaeger,
             "ottrace" => Self::OtTrace,
             _ => return None,
@@ -102,6 +104,20 @@ impl Format {
             Self::Jaeger => Jaeger.id_bytes(),
             Self::OtTrace => OtTrace.id_bytes(),
         }
+    }
+}
+
+impl Format {
+    /// The most bytes that names and values of everything take; nobody knows what one's own writes.
+    pub(super) fn most_bytes(&self) -> usize {
+        self.id_bytes()
+            + match self {
+                Self::TraceContext => "tracestate".len() + TraceState::MAX_LENGTH,
+                Self::Baggage => "baggage".len() + crate::Baggage::MAX_LENGTH,
+                Self::Jaeger | Self::OtTrace => crate::Baggage::MAX_LENGTH,
+                Self::XRay(_) => XRay::MAX_LENGTH,
+                Self::B3(_) | Self::Custom(_) => 0,
+            }
     }
 }
 

@@ -34,26 +34,16 @@ propagator!(OtTrace);
 impl Wire for OtTrace {
     #[inline]
     fn read_trace<'a>(self, carrier: &impl Fields<'a>, found: &mut Extracted<'a>) {
-        let (ids, sampling) = match (ids(carrier), carrier.first(Known::OtSampled).map(trim_blanks)) {
-            (Some(ids), None) => (Some(ids), SamplingState::Defer),
-            (None, None) => (None, SamplingState::Defer),
-            (ids, Some(b"true" | b"1")) => (ids, SamplingState::Accept),
-            (ids, Some(b"false" | b"0")) => (ids, SamplingState::Deny),
-            (_, Some(_)) => (Some(None), SamplingState::Defer),
-        };
-        match ids {
-            Some(Some((trace_id, span_id))) => {
-                let flags = TraceFlags::NONE.with_sampled(sampling.is_sampled());
-                found.find_parent(SpanContext::new(trace_id, span_id, flags), sampling);
-            }
-            Some(None) => found.malformed = true,
-            None => found.find_sampling(sampling),
+        match said(carrier) {
+            Said::Parent(parent, sampling) => found.find_parent(parent, sampling),
+            Said::Sampling(sampling) => found.find_sampling(sampling),
+            Said::Malformed => found.malformed = true,
         }
     }
 
     #[inline]
     fn read_baggage<'a>(self, carrier: &impl Fields<'a>, found: &mut Extracted<'a>) {
-        if carrier.may_have_prefixed() && matches!(ids(carrier), Some(Some(_))) {
+        if carrier.may_have_prefixed() && matches!(said(carrier), Said::Parent(..)) {
             let mut pairs = Pairs::new(Coding::Raw);
             carrier.carrier().each_prefixed(OT_BAGGAGE, &mut |name, value| pairs.push_field(OT_BAGGAGE, name, value));
             found.oversized |= pairs.is_oversized();
@@ -97,11 +87,28 @@ impl Wire for OtTrace {
     }
 }
 
-/// The ids, if there are any: nothing inside if one of them is malformed or missing.
+enum Said {
+    Parent(SpanContext, SamplingState),
+    Sampling(SamplingState),
+    Malformed,
+}
+
 #[inline]
-fn ids<'a>(carrier: &impl Fields<'a>) -> Option<Option<(TraceId, SpanId)>> {
-    let trace = carrier.first(Known::OtTraceId)?;
+fn said<'a>(carrier: &impl Fields<'a>) -> Said {
+    let sampling = match carrier.first(Known::OtSampled).map(trim_blanks) {
+        None => SamplingState::Defer,
+        Some(b"true" | b"1") => SamplingState::Accept,
+        Some(b"false" | b"0") => SamplingState::Deny,
+        Some(_) => return Said::Malformed,
+    };
+    let Some(trace) = carrier.first(Known::OtTraceId) else { return Said::Sampling(sampling) };
     let span = carrier.first(Known::OtSpanId).map(trim_blanks).filter(|span| span.len() <= 16);
     let span = span.and_then(hex::padded).and_then(|value| SpanId::from_u64(value as u64));
-    Some(hex::padded(trim_blanks(trace)).and_then(TraceId::from_u128).zip(span))
+    match (hex::padded(trim_blanks(trace)).and_then(TraceId::from_u128), span) {
+        (Some(trace), Some(span)) => {
+            let flags = TraceFlags::NONE.with_sampled(sampling.is_sampled());
+            Said::Parent(SpanContext::new(trace, span, flags), sampling)
+        }
+        _ => Said::Malformed,
+    }
 }

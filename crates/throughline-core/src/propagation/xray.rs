@@ -52,6 +52,9 @@ impl XRay {
         found
     }
 
+    /// Bytes that are written at most.
+    pub const MAX_LENGTH: usize = 256;
+
     const fn known(self) -> Known {
         match self {
             Self::Header | Self::Lambda => Known::XRay,
@@ -94,7 +97,7 @@ impl Wire for XRay {
         hex::encode16(&mut text, 48, span.span_id().to_u64());
         text[IDS - 9..].copy_from_slice(sampled.as_bytes());
         let mut longer = Cow::Borrowed(&text[..]);
-        out.each_pair(Coding::Url, 2, LONGEST - IDS, |key, value| {
+        out.each_pair(Coding::Url, 2, Self::MAX_LENGTH - IDS, |key, value| {
             if !RESERVED.contains(&key) {
                 let longer = longer.to_mut();
                 for part in [";", key, "=", value] {
@@ -218,7 +221,5 @@ fn root_id(value: &[u8]) -> Option<TraceId> {
 const RESERVED: [&str; 5] = ["Root", "Parent", "Sampled", "Self", "Lineage"];
 /// Bytes of root, parent and sampling as they are written.
 const IDS: usize = 74;
-/// Bytes that are written at most.
-const LONGEST: usize = 256;
 /// Bytes that are read at most.
 const MOST: usize = 1024;

@@ -6,6 +6,9 @@ use super::{Sampler, SamplingDecision, SamplingInput};
 /// [processors](crate::processor::SpanProcessor) see it, downstream services and the sink do not, unless a processor
 /// [keeps](crate::processor::Verdict::Keep) it.
 ///
+/// It goes outside: `AlwaysRecord::new(ParentBased::new(…))`. Below [`ParentBased`](super::ParentBased) it is asked about
+/// roots alone, and their children would not be recorded.
+///
 /// Every span then costs what a sampled one costs, but for its export.
 ///
 /// ```

@@ -2,7 +2,7 @@
 
 use super::{Change, Threshold};
 
-/// What a [`Sampler`] answered.
+/// What a [`Sampler`](super::Sampler) answered.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct SamplingDecision {
     recorded: bool,

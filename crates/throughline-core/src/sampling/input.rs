@@ -7,7 +7,7 @@ use crate::attribute::Attributes;
 use crate::tracer::Draft;
 use crate::{Clock, SamplingState, SpanContext, SpanKind, SpanName, TraceId, TraceState};
 
-/// What a [`Sampler`] may look at: a borrowed view of the span to be.
+/// What a [`Sampler`](super::Sampler) may look at: a borrowed view of the span to be.
 pub struct SamplingInput<'a> {
     pub(crate) parent: Option<&'a SpanContext>,
     pub(crate) state: SamplingState,

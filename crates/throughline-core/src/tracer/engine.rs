@@ -101,7 +101,10 @@ impl Tracer {
         }
         self.claim(unique);
         if unique.state.suppression.is_all() || !self.0.enabled {
-            // No span, but the context goes on as it is.
+            // No span, but the context goes on as it is, and what may be updated elsewhere may be updated here.
+            if self.0.propagator.has_baggage_fields() {
+                unique.share_baggage();
+            }
             return Span::new(node);
         }
         self.identify(unique, traits, draft);

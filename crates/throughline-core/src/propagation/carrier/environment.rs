@@ -10,7 +10,7 @@ use super::{Extractor, Field, FieldValue, Injector};
 ///
 /// A field's variable is its name in upper case, with `_` for every character that is neither letter nor digit:
 /// `TRACEPARENT`, `X_B3_TRACEID`. Variables of other spellings are not looked at. Values that are not UTF-8 count as
-/// absent.
+/// absent. Formats that make a field per key do not keep the key: Jaeger's `tenant-id` comes back as `tenant_id`.
 ///
 /// ```
 /// use throughline_core::Context;

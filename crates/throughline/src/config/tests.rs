@@ -376,7 +376,7 @@ fn what_is_switched_off_propagates_and_is_not_checked_further() {
 fn bad_values_are_named_with_what_is_accepted() {
     const SAMPLERS: &str = "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, \
                             parentbased_traceidratio";
-    const FORMATS: &str = "tracecontext, baggage, b3, b3multi, xray, xray-lambda, jaeger, ottrace, none";
+    const FORMATS: &str = "tracecontext, baggage, b3, b3multi, xray, xray-lambda, xray-sqs, jaeger, ottrace, none";
     const PAIRS: &str = "accepted: key=value,key=value";
     const COUNTS: &str = "is not accepted; accepted: whole numbers, 0 to 65535";
     let one = |name, value, problem: String| (vec![(name, value)], name, problem);

@@ -95,7 +95,7 @@ impl Telemetry {
     /// | `OTEL_SDK_DISABLED` | `false` | `true`: no spans, no metrics, contexts flow all the same, no other variable is read but those of propagation: `…PROPAGATORS…` and `THROUGHLINE_BAGGAGE_TO` |
     /// | `OTEL_SERVICE_NAME` | the `name` given here | any; wins over `service.name` of the next one |
     /// | `OTEL_RESOURCE_ATTRIBUTES` | none | `key=value,key=value`, percent-encoded |
-    /// | `OTEL_PROPAGATORS` | `tracecontext,baggage` | a list of formats, read and written in this order: `tracecontext`, `baggage`, `b3`, `b3multi`, `xray`, `xray-lambda`, `jaeger`, `ottrace`, those of [`named_propagator`](TelemetryBuilder::named_propagator); or `none` |
+    /// | `OTEL_PROPAGATORS` | `tracecontext,baggage` | a list of formats, read and written in this order: `tracecontext`, `baggage`, `b3`, `b3multi`, `xray`, `xray-lambda`, `xray-sqs`, `jaeger`, `ottrace`, those of [`named_propagator`](TelemetryBuilder::named_propagator); or `none` |
     /// | `THROUGHLINE_PROPAGATORS_EXTRACT`, `…_INJECT` | `OTEL_PROPAGATORS` | the formats that are read, and those that are written, in its place |
     /// | `THROUGHLINE_PROPAGATORS_INJECT_MESSAGES` | what is written to requests | the formats that are written to messages |
     /// | `THROUGHLINE_PROPAGATORS_POLICY` | `last` | `last`, `first`: whom to believe where several formats have found something |

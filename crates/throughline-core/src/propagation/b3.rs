@@ -103,7 +103,7 @@ impl Wire for B3 {
 }
 
 /// `{trace}-{span}[-{state}[-{parent}]]`, `{trace}-{span}-{parent}`, or a state alone.
-#[inline]
+#[inline(always)]
 fn single(text: &[u8]) -> Said {
     if let Some(text) = text.first_chunk::<SINGLE>().filter(|_| text.len() == SINGLE) {
         return usual(text);
@@ -131,7 +131,7 @@ fn single(text: &[u8]) -> Said {
 }
 
 /// As nearly everybody writes it: 128 bits, and a state.
-#[inline]
+#[inline(always)]
 fn usual(text: &[u8; SINGLE]) -> Said {
     let mut decoder = hex::Decoder::default();
     let (high, low) = (decoder.sixteen(text, 0), decoder.sixteen(text, 16));

@@ -3,12 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 #[cfg(feature = "http")]
-use super::carrier::{Batch, FormatScan, HeaderScan};
+use super::carrier::{Batch, FormatScan, HeaderScan, LookedUp};
 use super::carrier::{FieldSet, Fields};
 use super::counters::Counters;
 use super::outbound::{Lost, Outbound};
 use super::wire::Wire as _;
-use super::{Allow, Extracted, Extractor, Field, Format, Injector, Propagator, TraceContext, W3cBaggage, XRay};
+use super::{Allow, B3, Extracted, Extractor, Field, Format, Injector, Propagator, TraceContext, W3cBaggage, XRay};
 use crate::{BaggageField, Context};
 
 /// Several formats as one: each reads, each writes.
@@ -221,6 +221,10 @@ impl Composite {
     #[cfg(feature = "http")]
     #[inline(never)]
     fn read_scanned<'a>(&self, headers: &'a http::HeaderMap) -> Extracted<'a> {
+        if let [Format::B3(B3::Single)] | [Format::XRay(_)] = self.reads[..] {
+            // One field says everything, if it is there.
+            return self.read(&LookedUp(headers));
+        }
         let scan = FormatScan::new(headers, &self.read_fields);
         // Lambda's variable is in no header, and what one's own format reads nobody knows.
         if scan.is_empty() && !self.reads_elsewhere && !self.has_baggage_fields {

@@ -61,25 +61,29 @@ impl<'a> Batch<'a> {
         slot.and_then(Option::take).map(|(_, value)| value)
     }
 
+    /// Of two values for a field the later one counts.
     #[inline(always)]
     fn push(&mut self, field: &Field, value: HeaderValue) {
-        let at = self.set.position(field.as_str());
-        match (at, self.values.get_mut(self.len)) {
-            (Some(at), Some(slot)) => {
+        if let Some(at) = self.set.position(field.as_str()) {
+            drop(self.take(at));
+            if let Some(slot) = self.values.get_mut(self.len) {
                 *slot = Some((at, value));
                 self.len += 1;
+                return;
             }
-            _ => self.more.push((field.header().clone(), value)),
         }
+        self.more.retain(|(name, _)| name != field.header());
+        self.more.push((field.header().clone(), value));
     }
 }
 
 impl Injector for Batch<'_> {
     #[inline(always)]
     fn set(&mut self, field: &Field, value: &[u8]) {
-        Injector::remove(self, field);
-        if let Ok(value) = HeaderValue::from_bytes(value) {
-            self.push(field, value);
+        match HeaderValue::from_bytes(value) {
+            Ok(value) => self.push(field, value),
+            // No propagator of ours writes such bytes.
+            Err(_) => Injector::remove(self, field),
         }
     }
 
@@ -112,13 +116,11 @@ impl Injector for Batch<'_> {
 
     #[inline(always)]
     fn set_static(&mut self, field: &Field, value: &'static str) {
-        Injector::remove(self, field);
         self.push(field, HeaderValue::from_static(value));
     }
 
     #[inline(always)]
     fn set_tracestate(&mut self, field: &Field, value: &TraceState) {
-        Injector::remove(self, field);
         self.push(field, value.text().header().clone());
     }
 }

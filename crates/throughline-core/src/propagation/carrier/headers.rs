@@ -276,6 +276,36 @@ impl<'a> Fields<'a> for FormatScan<'a> {
     }
 }
 
+/// Headers of which one or two fields are asked for: they are looked up.
+pub(crate) struct LookedUp<'a>(pub(crate) &'a HeaderMap);
+
+impl<'a> Fields<'a> for LookedUp<'a> {
+    fn traceparent(&self) -> FieldValue<'a> {
+        Extractor::get(self.0, &TRACEPARENT)
+    }
+
+    fn tracestate(&self) -> FieldValue<'a> {
+        Extractor::get(self.0, &TRACESTATE)
+    }
+
+    fn baggage(&self) -> FieldValue<'a> {
+        Extractor::get(self.0, &BAGGAGE)
+    }
+
+    #[inline(always)]
+    fn first(&self, known: Known) -> Option<&'a [u8]> {
+        self.0.get(known.field().header()).map(HeaderValue::as_bytes)
+    }
+
+    fn may_have_prefixed(&self) -> bool {
+        true
+    }
+
+    fn carrier(&self) -> &'a dyn Extractor {
+        self.0
+    }
+}
+
 #[inline]
 fn and<'a>(known: FieldValue<'a>, value: &'a HeaderValue) -> FieldValue<'a> {
     match known {

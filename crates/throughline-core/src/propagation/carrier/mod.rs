@@ -16,7 +16,7 @@ pub use self::field::{Field, FieldSet};
 #[cfg(feature = "http")]
 pub use self::headers::HeaderScan;
 #[cfg(feature = "http")]
-pub(crate) use self::headers::{FormatScan, put};
+pub(crate) use self::headers::{FormatScan, LookedUp, put};
 pub(crate) use self::known::{Known, OT_BAGGAGE, UBERCTX};
 
 use crate::TraceState;

@@ -141,7 +141,7 @@ pub(crate) fn jaeger(data: &[u8]) -> Option<Said> {
     if text.len() > 128 {
         return None;
     }
-    let text = if text.contains(':') { text.to_owned() } else { text.replace("%3a", ":").replace("%3A", ":") };
+    let text = if text.contains(':') { text.to_owned() } else { url_decoded(text) };
     let parts: Vec<&str> = text.split(':').collect();
     let &[trace, span, parent, flags] = &parts[..] else { return None };
     let fits = |text: &str, most| (1..=most).contains(&text.len());
@@ -156,6 +156,26 @@ pub(crate) fn jaeger(data: &[u8]) -> Option<Said> {
         _ => SamplingState::Deny,
     };
     Some((Some((hex(trace)?, hex(span)? as u64)), state))
+}
+
+fn url_decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let pair = after.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
+        let hex = pair.filter(|pair| *first == b'%' && pair.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        match hex {
+            Some(pair) => {
+                bytes.push(digits(&pair.to_lowercase()) as u8);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Lower-case digits that are not all zero.

@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, PoisonError};
 
 use crate::attribute::{Key, Value};
-use crate::context::node::{self, Extras, Node};
+use crate::context::Extras;
+use crate::context::node::{self, Node};
 use crate::record::Record;
 use crate::stats::count;
 use crate::{Context, Recording, SpanContext, SpanEnd, Status, Tracer};

@@ -1,5 +1,6 @@
 //! The current trace context: what it is, and how it is attached.
 
+mod extras;
 pub(crate) mod node;
 mod wrap;
 
@@ -12,7 +13,8 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use self::node::{Extras, Node};
+pub(crate) use self::extras::Extras;
+use self::node::Node;
 #[cfg(debug_assertions)]
 use crate::Diagnostic;
 use crate::kind::Suppression;

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::span::local_root;
 use super::{EndingSpan, SpanProcessor, StartingSpan, Verdict};
-use crate::context::node::{Extras, Node};
+use crate::context::Extras;
+use crate::context::node::Node;
 use crate::record::Record;
 use crate::stats::count;
 use crate::{Diagnostic, Tracer};

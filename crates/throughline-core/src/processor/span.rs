@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::attribute::{Key, Value};
-use crate::context::node::{Extras, Node};
+use crate::context::Extras;
+use crate::context::node::Node;
 use crate::record::Record;
 use crate::{Baggage, FinishedSpan, Recording, SpanBuffer, SpanContext, SpanKind, SpanName, TraceState, Tracer};
 

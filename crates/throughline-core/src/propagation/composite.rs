@@ -1,14 +1,12 @@
 //! Several formats as one propagator.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 #[cfg(feature = "http")]
 use super::carrier::{Batch, FormatScan, HeaderScan, LookedUp};
 use super::carrier::{FieldSet, Fields};
 use super::counters::Counters;
 use super::outbound::{Lost, Outbound};
 use super::wire::Wire as _;
-use super::{Allow, B3, Extracted, Extractor, Field, Format, Injector, Propagator, TraceContext, W3cBaggage, XRay};
+use super::{Allow, Extracted, Extractor, Field, Format, Injector, Propagator, TraceContext, W3cBaggage, XRay};
 use crate::{BaggageField, Context};
 
 /// Several formats as one: each reads, each writes.
@@ -221,7 +219,7 @@ impl Composite {
     #[cfg(feature = "http")]
     #[inline(never)]
     fn read_scanned<'a>(&self, headers: &'a http::HeaderMap) -> Extracted<'a> {
-        if let [Format::B3(B3::Single)] | [Format::XRay(_)] = self.reads[..] {
+        if let [Format::B3(super::B3::Single)] | [Format::XRay(_)] = self.reads[..] {
             // One field says everything, if it is there.
             return self.read(&LookedUp(headers));
         }
@@ -343,63 +341,6 @@ impl Propagator for Composite {
 
     fn prefixes(&self) -> &[&'static str] {
         self.fields.prefixes()
-    }
-}
-
-impl Format {
-    fn read<'a>(
-        &self,
-        carrier: &impl Fields<'a>,
-        trace: bool,
-        baggage: bool,
-        found: &mut Extracted<'a>,
-        counters: &Counters,
-    ) {
-        macro_rules! built_in {
-            ($format:expr) => {{
-                if trace {
-                    $format.read_trace(carrier, found);
-                }
-                if baggage {
-                    $format.read_baggage(carrier, found);
-                }
-            }};
-        }
-        match self {
-            Self::TraceContext => built_in!(TraceContext),
-            Self::Baggage => built_in!(W3cBaggage),
-            Self::B3(format) => built_in!(*format),
-            Self::XRay(format) => built_in!(*format),
-            Self::Jaeger => built_in!(super::Jaeger),
-            Self::OtTrace => built_in!(super::OtTrace),
-            Self::Custom(propagator) if trace || baggage => {
-                // A format that panics has found nothing.
-                match catch_unwind(AssertUnwindSafe(|| propagator.extract(carrier.carrier()))) {
-                    Ok(later) => found.merge(later, trace, baggage),
-                    Err(_) => counters.panicked(),
-                }
-            }
-            Self::Custom(_) => {}
-        }
-    }
-
-    #[inline]
-    fn write<I: Injector>(&self, out: &mut Outbound<'_>, carrier: &mut I, counters: &Counters) {
-        match self {
-            Self::TraceContext => TraceContext.write(out, carrier),
-            Self::Baggage => W3cBaggage.write(out, carrier),
-            Self::B3(format) => format.write(out, carrier),
-            Self::XRay(format) => format.write(out, carrier),
-            Self::Jaeger => super::Jaeger.write(out, carrier),
-            Self::OtTrace => super::OtTrace.write(out, carrier),
-            Self::Custom(propagator) => {
-                // A format that panics has written what it has written; the request goes out all the same.
-                let inject = || propagator.inject(out.context(), out.allowed(), carrier);
-                if catch_unwind(AssertUnwindSafe(inject)).is_err() {
-                    counters.panicked();
-                }
-            }
-        }
     }
 }
 

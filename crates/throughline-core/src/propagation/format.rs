@@ -1,11 +1,14 @@
 //! The formats that a composite is made of.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::carrier::FieldSet;
+use super::carrier::{FieldSet, Fields};
+use super::counters::Counters;
+use super::outbound::Outbound;
 use super::wire::Wire;
-use super::{B3, Jaeger, OtTrace, Propagator, TraceContext, W3cBaggage, XRay};
+use super::{B3, Extracted, Injector, Jaeger, OtTrace, Propagator, TraceContext, W3cBaggage, XRay};
 use crate::TraceState;
 
 /// One format of a [`Composite`](super::Composite).
@@ -118,6 +121,65 @@ impl Format {
                 Self::XRay(_) => XRay::MAX_LENGTH,
                 Self::B3(_) | Self::Custom(_) => 0,
             }
+    }
+}
+
+impl Format {
+    /// Reads the parts that are asked for.
+    pub(super) fn read<'a>(
+        &self,
+        carrier: &impl Fields<'a>,
+        trace: bool,
+        baggage: bool,
+        found: &mut Extracted<'a>,
+        counters: &Counters,
+    ) {
+        macro_rules! built_in {
+            ($format:expr) => {{
+                if trace {
+                    $format.read_trace(carrier, found);
+                }
+                if baggage {
+                    $format.read_baggage(carrier, found);
+                }
+            }};
+        }
+        match self {
+            Self::TraceContext => built_in!(TraceContext),
+            Self::Baggage => built_in!(W3cBaggage),
+            Self::B3(format) => built_in!(*format),
+            Self::XRay(format) => built_in!(*format),
+            Self::Jaeger => built_in!(Jaeger),
+            Self::OtTrace => built_in!(OtTrace),
+            Self::Custom(propagator) if trace || baggage => {
+                // A format that panics has found nothing.
+                match catch_unwind(AssertUnwindSafe(|| propagator.extract(carrier.carrier()))) {
+                    Ok(later) => found.merge(later, trace, baggage),
+                    Err(_) => counters.panicked(),
+                }
+            }
+            Self::Custom(_) => {}
+        }
+    }
+
+    /// Writes what may be told.
+    #[inline]
+    pub(super) fn write<I: Injector>(&self, out: &mut Outbound<'_>, carrier: &mut I, counters: &Counters) {
+        match self {
+            Self::TraceContext => TraceContext.write(out, carrier),
+            Self::Baggage => W3cBaggage.write(out, carrier),
+            Self::B3(format) => format.write(out, carrier),
+            Self::XRay(format) => format.write(out, carrier),
+            Self::Jaeger => Jaeger.write(out, carrier),
+            Self::OtTrace => OtTrace.write(out, carrier),
+            Self::Custom(propagator) => {
+                // A format that panics has written what it has written; the request goes out all the same.
+                let inject = || propagator.inject(out.context(), out.allowed(), carrier);
+                if catch_unwind(AssertUnwindSafe(inject)).is_err() {
+                    counters.panicked();
+                }
+            }
+        }
     }
 }
 

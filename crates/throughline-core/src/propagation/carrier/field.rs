@@ -132,12 +132,14 @@ impl FieldSet {
     }
 
     /// Whether any of the fields has a name of this length.
+    #[cfg(feature = "http")]
     #[inline(always)]
     pub(crate) fn has_length(&self, length: usize) -> bool {
         self.lengths & bit(length) != 0
     }
 
     /// Where in [`fields`](Self::fields) a lower-case name is.
+    #[cfg(feature = "http")]
     #[inline]
     pub(crate) fn position(&self, name: &str) -> Option<usize> {
         if !self.has_length(name.len()) {
@@ -147,6 +149,7 @@ impl FieldSet {
     }
 
     /// Whether a lower-case name begins as one of the set.
+    #[cfg(feature = "http")]
     pub(crate) fn is_prefixed(&self, name: &str) -> bool {
         self.prefixes.iter().any(|prefix| name.starts_with(prefix))
     }

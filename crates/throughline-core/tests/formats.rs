@@ -175,6 +175,7 @@ fn jaeger() {
         (format!("{T}:{P}:0:9"), "T-P accept", "firehose is nobody's business"),
         (format!("{T}:{P}:0:1b"), "T-P debug", "hexadecimal, not decimal"),
         ("4bf92:f067:0:1".into(), padded, "short ids"),
+        (format!("\t{}:{P}:0:1", &T[1..]), "0bf92f3577b34da6a3ce929d0e0e4736-P accept", "a blank in place of a digit"),
         (format!("{T}%3A{P}%3A0%3A1"), "T-P accept", "URL-encoded"),
         (format!("{T}%3a{P}%3a0%3a1"), "T-P accept", "URL-encoded in lower case"),
         ("aa:bb:cc".into(), "nothing!", "three fields"),

@@ -100,7 +100,10 @@ impl Wire for Jaeger {
 fn identity(text: &[u8]) -> Option<(SpanContext, SamplingState)> {
     if let Some(whole) = text.first_chunk::<LENGTH>().filter(|_| text.len() == LENGTH) {
         if let [b':', _, b':', flags @ b'0'..=b'9'] = whole[LENGTH - 4..] {
-            return usual(whole, flags - b'0');
+            // What is not quite so may be short ids with blanks around.
+            if let Some(found) = usual(whole, flags - b'0') {
+                return Some(found);
+            }
         }
     }
     let text = trim_blanks(text);

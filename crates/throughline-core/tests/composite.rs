@@ -238,6 +238,16 @@ fn ids_go_before_tracestate_and_that_before_baggage() {
 }
 
 #[test]
+fn a_budget_counts_the_member_of_our_own() {
+    let baggage = Baggage::new().with("k", &"v".repeat(60)).unwrap();
+    let debug = Extracted::NOTHING.with_parent(remote(SAMPLED), SamplingState::Debug).to_context(&Context::ROOT);
+    let mut out = Vec::new();
+    Composite::w3c().outbound_budget(170).inject_into(&debug.with_baggage(baggage), Allow::ALL, &mut out);
+    let written: usize = out.iter().map(|(name, value)| name.len() + value.len()).sum();
+    assert!(written <= 170 && names(&out) == ["traceparent", "tracestate"], "{written}: {out:?}");
+}
+
+#[test]
 fn the_default_budget_holds_for_many_formats() {
     let pair = |at: usize| (format!("k{at}"), "v".repeat(110));
     let baggage = (0..64).map(pair).fold(Baggage::new(), |all, (key, value)| all.with(&key, &value).unwrap());

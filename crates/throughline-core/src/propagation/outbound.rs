@@ -43,12 +43,9 @@ impl<'a> Outbound<'a> {
 
     /// With so many bytes for everything but ids. Tracestate goes first; what it leaves is for baggage.
     pub(super) fn within(mut self, room: usize, has_tracestate: bool) -> Self {
-        let taken = match self.context.tracestate() {
-            Some(state) if has_tracestate && self.allow.tracestate && self.allow.ids => {
-                state.as_str().len() + TRACESTATE_NAME
-            }
-            _ => 0,
-        };
+        let span = self.span().filter(|_| has_tracestate && self.allow.tracestate);
+        let state = span.and_then(|span| tracestate(self.context, span));
+        let taken = state.map_or(0, |state| state.as_str().len() + TRACESTATE_NAME);
         self.tracestate_room = room;
         self.baggage_room = room.saturating_sub(taken);
         self

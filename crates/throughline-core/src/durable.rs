@@ -135,7 +135,9 @@ impl DurableContext {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        if text.len() > Self::MAX_LENGTH {
+        // One line: a carrier could not have the others.
+        let is_printable = |byte: u8| byte == b'\t' || !byte.is_ascii_control();
+        if text.len() > Self::MAX_LENGTH || !text.bytes().all(is_printable) {
             return None;
         }
         let (head, mut rest) = text.split_at(text.find(';').unwrap_or(text.len()));
@@ -199,7 +201,8 @@ impl FromStr for DurableContext {
     type Err = InvalidDurableContext;
 
     fn from_str(text: &str) -> Result<Self, InvalidDurableContext> {
-        Self::parse(text.trim_matches([' ', '\t', '\r', '\n'])).ok_or(InvalidDurableContext(()))
+        // Blanks at the end may be baggage's.
+        Self::parse(text.trim_start().trim_end_matches(['\r', '\n'])).ok_or(InvalidDurableContext(()))
     }
 }
 

@@ -72,6 +72,7 @@ fn texts_that_are_none_are_refused() {
         (format!("{head};t+1:x"), "a sign"),
         (format!("{head};t99999999999999999999:x"), "a length that is none"),
         (format!("{head};b1:\u{e9}"), "half a character"),
+        (format!("{head};b3:k=\n;x2:;;"), "a line's end inside"),
         (format!("{head};b8193:{}", "x".repeat(8193)), "more baggage than there may be"),
         ("1-10;t1:x".into(), "a tracestate of no trace"),
         (format!("{head};x{}:{}", 20_000, "x".repeat(20_000)), "longer than any"),
@@ -82,6 +83,7 @@ fn texts_that_are_none_are_refused() {
     for (text, why) in [
         (format!("{head};x3:abc;b3:k=v"), "sections of a later version are skipped"),
         (format!("{head};b3:k=v;t3:a=1"), "in any order"),
+        (format!("{head};b3:k= "), "a blank of baggage's at the end"),
         ("1-10".into(), "a decision alone"),
         (format!("1-{T}-{P}-31"), "debug"),
         (format!("1-{T}-{P}-02"), "nobody has decided, random"),

@@ -180,6 +180,7 @@ fn jaeger() {
         (format!("{T}%3a{P}%3a0%3a1"), "T-P accept", "URL-encoded in lower case"),
         ("aa:bb:cc".into(), "nothing!", "three fields"),
         (format!("{T}:{P}:0:1:0"), "nothing!", "five fields"),
+        (format!("{T}:{P}:::1"), "nothing!", "five fields in the usual length"),
         (String::new(), "nothing!", "empty"),
         (format!("0:{P}:0:1"), "nothing!", "zero trace"),
         (format!("{T}:0:0:1"), "nothing!", "zero span"),

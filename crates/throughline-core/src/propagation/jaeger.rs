@@ -99,7 +99,7 @@ impl Wire for Jaeger {
 #[inline]
 fn identity(text: &[u8]) -> Option<(SpanContext, SamplingState)> {
     if let Some(whole) = text.first_chunk::<LENGTH>().filter(|_| text.len() == LENGTH) {
-        if let [b':', _, b':', flags @ b'0'..=b'9'] = whole[LENGTH - 4..] {
+        if let [b':', b'0'..=b'9' | b'a'..=b'f', b':', flags @ b'0'..=b'9'] = whole[LENGTH - 4..] {
             // What is not quite so may be short ids with blanks around.
             if let Some(found) = usual(whole, flags - b'0') {
                 return Some(found);

@@ -159,7 +159,7 @@ fn passes(format: &dyn Propagator, found: &Extracted<'_>, state_is_kept: bool) {
 fn within_limits(found: &Extracted<'_>) {
     let baggage = found.to_context(&Context::ROOT).baggage();
     assert!(baggage.len() <= Baggage::MAX_MEMBERS);
-    let bytes: usize = baggage.iter().map(|member| member.key().len() + 1).sum();
+    let bytes: usize = baggage.iter().map(|member| member.key().len() + 1 + member.value().len()).sum();
     assert!(bytes <= Baggage::MAX_LENGTH);
 }
 

@@ -36,6 +36,13 @@ impl Decoder {
         (u64::from(high) << 32) | u64::from(low)
     }
 
+    /// Reads thirty-two digits of `text` from `at`; the caller has checked the length.
+    #[inline(always)]
+    pub(crate) fn thirty_two(&mut self, text: &[u8], at: usize) -> u128 {
+        let (high, low) = (self.sixteen(text, at), self.sixteen(text, at + 16));
+        (u128::from(high) << 64) | u128::from(low)
+    }
+
     /// Whether all were lower-case digits.
     #[inline(always)]
     pub(crate) fn is_sound(&self) -> bool {
@@ -50,7 +57,7 @@ pub(crate) fn padded(digits: &[u8]) -> Option<u128> {
     let start = 32_usize.checked_sub(digits.len()).filter(|start| *start < 32)?;
     padded[start..].copy_from_slice(digits);
     let mut decoder = Decoder::default();
-    let value = (u128::from(decoder.sixteen(&padded, 0)) << 64) | u128::from(decoder.sixteen(&padded, 16));
+    let value = decoder.thirty_two(&padded, 0);
     decoder.is_sound().then_some(value)
 }
 
@@ -82,6 +89,13 @@ pub(crate) fn eight(text: &[u8], at: usize) -> [u8; 8] {
 pub(crate) fn encode16(to: &mut [u8], at: usize, value: u64) {
     to[at..at + 8].copy_from_slice(&encode8((value >> 32) as u32));
     to[at + 8..at + 16].copy_from_slice(&encode8(value as u32));
+}
+
+/// Writes thirty-two lower-case digits to `to` from `at`.
+#[inline(always)]
+pub(crate) fn encode32(to: &mut [u8], at: usize, value: u128) {
+    encode16(to, at, (value >> 64) as u64);
+    encode16(to, at + 16, value as u64);
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl TraceId {
     pub(crate) fn from_hex(digits: &[u8]) -> Option<Self> {
         let mut decoder = hex::Decoder::default();
         let value = match digits.len() {
-            32 => (u128::from(decoder.sixteen(digits, 0)) << 64) | u128::from(decoder.sixteen(digits, 16)),
+            32 => decoder.thirty_two(digits, 0),
             16 => decoder.sixteen(digits, 0).into(),
             _ => return None,
         };
@@ -83,8 +83,7 @@ impl TraceId {
     #[must_use]
     pub fn to_hex(self) -> [u8; 32] {
         let mut digits = [0; 32];
-        hex::encode16(&mut digits, 0, (self.to_u128() >> 64) as u64);
-        hex::encode16(&mut digits, 16, self.to_u128() as u64);
+        hex::encode32(&mut digits, 0, self.to_u128());
         digits
     }
 }

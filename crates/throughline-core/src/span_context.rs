@@ -89,8 +89,7 @@ impl SpanContext {
             return Err(InvalidTraceParent(()));
         };
         let mut decoder = Decoder::default();
-        let trace_high = decoder.sixteen(head, 3);
-        let trace_low = decoder.sixteen(head, 19);
+        let trace = decoder.thirty_two(head, 3);
         let span = decoder.sixteen(head, 36);
         let dashes = head[2] == b'-' && head[35] == b'-' && head[52] == b'-';
         let flags = match (head[0], head[1], head[53], head[54]) {
@@ -100,7 +99,7 @@ impl SpanContext {
         if !dashes || !decoder.is_sound() {
             return Err(InvalidTraceParent(()));
         }
-        let trace_id = TraceId::from_u128((u128::from(trace_high) << 64) | u128::from(trace_low));
+        let trace_id = TraceId::from_u128(trace);
         match (trace_id, SpanId::from_u64(span), flags) {
             (Some(trace_id), Some(span_id), Some(flags)) => Ok(Self { trace_id, span_id, flags, remote: true }),
             _ => Err(InvalidTraceParent(())),
@@ -114,9 +113,7 @@ impl SpanContext {
         let mut text = [b'-'; LENGTH];
         text[0] = b'0';
         text[1] = b'0';
-        let trace = self.trace_id.to_u128();
-        hex::encode16(&mut text, 3, (trace >> 64) as u64);
-        hex::encode16(&mut text, 19, trace as u64);
+        hex::encode32(&mut text, 3, self.trace_id.to_u128());
         hex::encode16(&mut text, 36, self.span_id.to_u64());
         text[53] = b'0';
         text[54] = b'0' + self.flags.bits();

@@ -343,9 +343,7 @@ impl Context {
 
     fn with_extras(&self, change: impl FnOnce(&mut Extras)) -> Self {
         let mut node = self.derived();
-        let mut extras = node.extras.as_ref().map_or_else(Extras::default, |extras| extras.copy());
-        change(&mut extras);
-        node.extras = (!extras.is_empty()).then(|| Arc::new(extras));
+        node.change_extras(change);
         Self(Some(Arc::new(node)))
     }
 

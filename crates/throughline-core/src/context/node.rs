@@ -202,9 +202,7 @@ impl Node {
     #[cold]
     fn seed(&mut self, extracted: &Extracted<'_>) {
         if let Some(trace_id) = extracted.trace_id.filter(|_| extracted.span_context.is_none()) {
-            let mut extras = self.extras.take().map_or_else(Extras::default, |extras| extras.copy());
-            extras.set_value(Seed(trace_id));
-            self.extras = Some(Arc::new(extras));
+            self.change_extras(|extras| extras.set_value(Seed(trace_id)));
         }
     }
 
@@ -225,16 +223,17 @@ impl Node {
     /// The ambient context carries something itself: what came replaces it part by part.
     #[cold]
     fn adopt_extras(&mut self, extracted: &Extracted<'_>) {
-        let mut extras = self.extras.take().map_or_else(Extras::default, |extras| extras.copy());
-        if extracted.span_context.is_some() {
-            extras.tracestate.fill(&extracted.tracestate);
-        } else if self.span_context.is_none() {
-            extras.tracestate.set(None);
-        }
-        if !extracted.baggage.is_empty() {
-            extras.baggage.fill(&extracted.baggage);
-        }
-        self.extras = (!extras.is_empty()).then(|| Arc::new(extras));
+        let is_root = self.span_context.is_none();
+        self.change_extras(|extras| {
+            if extracted.span_context.is_some() {
+                extras.tracestate.fill(&extracted.tracestate);
+            } else if is_root {
+                extras.tracestate.set(None);
+            }
+            if !extracted.baggage.is_empty() {
+                extras.baggage.fill(&extracted.baggage);
+            }
+        });
         self.seed(extracted);
     }
 
@@ -244,22 +243,23 @@ impl Node {
         let Some(changed) = change.apply(self.tracestate()) else { return };
         match (&self.extras, &changed) {
             (None, Some(state)) => self.receive(state.as_str().as_bytes(), &[]),
-            _ => {
-                let mut extras = self.extras.take().map_or_else(Extras::default, |extras| extras.copy());
-                extras.tracestate.set(changed);
-                self.extras = (!extras.is_empty()).then(|| Arc::new(extras));
-            }
+            _ => self.change_extras(|extras| extras.tracestate.set(changed)),
         }
     }
 
     /// Another trace has begun: what vendors said of the old one is not about it.
     #[cold]
     pub(crate) fn drop_tracestate(&mut self) {
-        if let Some(extras) = self.extras.take() {
-            let mut extras = extras.copy();
-            extras.tracestate.set(None);
-            self.extras = (!extras.is_empty()).then(|| Arc::new(extras));
+        if self.extras.is_some() {
+            self.change_extras(|extras| extras.tracestate.set(None));
         }
+    }
+
+    /// Gives the node extras of its own, changed; none where nothing is left of them.
+    pub(crate) fn change_extras(&mut self, change: impl FnOnce(&mut Extras)) {
+        let mut extras = self.extras.take().map_or_else(Extras::default, |extras| extras.copy());
+        change(&mut extras);
+        self.extras = (!extras.is_empty()).then(|| Arc::new(extras));
     }
 
     /// Fills the extras with what came over the wire, in the buffers of an earlier use.

@@ -2,10 +2,10 @@
 
 use super::carrier::{Fields, Known};
 use super::outbound::Outbound;
-use super::wire::{Wire, propagator};
+use super::wire::{Said, Wire, propagator};
 use super::{Extracted, Field, Injector};
 use crate::span_context::trim_blanks;
-use crate::{SamplingState, SpanContext, SpanId, TraceFlags, TraceId, hex};
+use crate::{SamplingState, SpanId, TraceId, hex};
 
 /// B3, Zipkin's format ([b3-propagation](https://github.com/openzipkin/b3-propagation)): what is said is how it is
 /// written; both ways are read.
@@ -36,23 +36,12 @@ pub enum B3 {
 
 propagator!(B3);
 
-/// What one of the two ways said.
-enum Said {
-    Nothing,
-    Malformed,
-    Parent(TraceId, SpanId, SamplingState),
-    Sampling(SamplingState),
-}
-
 // === impl B3 ===
 
 impl Wire for B3 {
     #[inline]
     fn read_trace<'a>(self, carrier: &impl Fields<'a>, found: &mut Extracted<'a>) {
-        let single = match carrier.first(Known::B3) {
-            Some(text) => single(trim_blanks(text)),
-            None => Said::Nothing,
-        };
+        let single = carrier.first(Known::B3).map_or(Said::Nothing, |text| single(trim_blanks(text)));
         let said = match single {
             Said::Nothing => multi(carrier),
             Said::Malformed => {
@@ -61,15 +50,7 @@ impl Wire for B3 {
             }
             said => said,
         };
-        match said {
-            Said::Nothing => {}
-            Said::Malformed => found.malformed = true,
-            Said::Parent(trace_id, span_id, sampling) => {
-                let flags = TraceFlags::NONE.with_sampled(sampling.is_sampled());
-                found.find_parent(SpanContext::new(trace_id, span_id, flags), sampling);
-            }
-            Said::Sampling(sampling) => found.find_sampling(sampling),
-        }
+        said.tell(found);
     }
 
     #[inline]
@@ -81,8 +62,7 @@ impl Wire for B3 {
     }
 
     fn fields(self) -> &'static [Field] {
-        const ALL: usize = 6;
-        static FIELDS: [Field; ALL] = [
+        static FIELDS: [Field; 6] = [
             Field::new("b3"),
             Field::spelled("x-b3-traceid", "X-B3-TraceId"),
             Field::spelled("x-b3-spanid", "X-B3-SpanId"),
@@ -134,8 +114,7 @@ fn single(text: &[u8]) -> Said {
 #[inline(always)]
 fn usual(text: &[u8; SINGLE]) -> Said {
     let mut decoder = hex::Decoder::default();
-    let (high, low) = (decoder.sixteen(text, 0), decoder.sixteen(text, 16));
-    let trace = TraceId::from_u128((u128::from(high) << 64) | u128::from(low));
+    let trace = TraceId::from_u128(decoder.thirty_two(text, 0));
     let span = SpanId::from_u64(decoder.sixteen(text, 33));
     let sound = decoder.is_sound() && text[32] == b'-' && text[49] == b'-';
     match (trace, span, letter(text[50])) {
@@ -205,9 +184,7 @@ fn write_single<I: Injector + ?Sized>(out: &mut Outbound<'_>, to: &mut I) {
         (None, Some(letter)) => to.set_static(Known::B3.field(), letter),
         (Some(span), letter) => {
             let mut text = [b'-'; SINGLE];
-            let trace = span.trace_id().to_u128();
-            hex::encode16(&mut text, 0, (trace >> 64) as u64);
-            hex::encode16(&mut text, 16, trace as u64);
+            hex::encode32(&mut text, 0, span.trace_id().to_u128());
             hex::encode16(&mut text, 33, span.span_id().to_u64());
             let length = match letter {
                 None => SINGLE - 2,

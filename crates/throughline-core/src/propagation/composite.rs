@@ -1,7 +1,7 @@
 //! Several formats as one propagator.
 
 #[cfg(feature = "http")]
-use super::carrier::{Batch, FormatScan, HeaderScan, LookedUp};
+use super::carrier::{Batch, FormatScan, HeaderScan};
 use super::carrier::{FieldSet, Fields};
 use super::counters::Counters;
 use super::outbound::{Lost, Outbound};
@@ -37,13 +37,13 @@ pub struct Composite {
     messages: Option<Vec<Format>>,
     /// Of all formats, whichever way they go.
     fields: FieldSet,
+    /// Whether a format may find something although no header is there.
     reads_elsewhere: bool,
     /// Of the formats that are read.
     read_fields: FieldSet,
     policy: Policy,
     /// The only keys of baggage that come in or leave, if there are such.
     keys: Option<Vec<Box<str>>>,
-    has_baggage_fields: bool,
     budget: usize,
     /// Whether no injection can exceed the budget, by the formats' own limits.
     fits: bool,
@@ -83,7 +83,6 @@ impl Composite {
             read_fields: FieldSet::default(),
             policy: Policy::default(),
             keys: None,
-            has_baggage_fields: false,
             budget: Self::OUTBOUND_BUDGET,
             fits: true,
             reads_w3c: false,
@@ -150,15 +149,15 @@ impl Composite {
     pub fn baggage_fields<'a>(mut self, fields: impl IntoIterator<Item = &'a BaggageField>) -> Self {
         let remote = fields.into_iter().filter(|field| !field.is_local());
         self.keys = Some(remote.map(|field| field.key().into()).collect());
-        self.has_baggage_fields = true;
         self.settled()
     }
 
     /// At most so many bytes of names and values are written by one injection; by default
     /// [`OUTBOUND_BUDGET`](Self::OUTBOUND_BUDGET).
     ///
-    /// Ids and sampling are always written; what formats of one's own write is neither counted nor limited. What there is no room for is left out member by member, and counted: first
-    /// baggage, from its end; then tracestate, members of more than 128 bytes before the right-most.
+    /// Ids and sampling are always written; what formats of one's own write is neither counted nor limited. What there is
+    /// no room for is left out member by member, and counted: first baggage, from its end; then tracestate, members of more
+    /// than 128 bytes before the right-most.
     #[must_use]
     pub fn outbound_budget(mut self, bytes: usize) -> Self {
         self.budget = bytes;
@@ -186,7 +185,7 @@ impl Composite {
     /// Whether baggage fields were declared, which may be updated in every local trace.
     #[inline]
     pub(crate) fn has_baggage_fields(&self) -> bool {
-        self.has_baggage_fields
+        self.keys.is_some()
     }
 
     /// As [`Propagator::extract`], without indirection if the carrier's type is known.
@@ -221,11 +220,11 @@ impl Composite {
     fn read_scanned<'a>(&self, headers: &'a http::HeaderMap) -> Extracted<'a> {
         if let [Format::B3(super::B3::Single)] | [Format::XRay(_)] = self.reads[..] {
             // One field says everything, if it is there.
-            return self.read(&LookedUp(headers));
+            return self.read(&headers);
         }
         let scan = FormatScan::new(headers, &self.read_fields);
         // Lambda's variable is in no header, and what one's own format reads nobody knows.
-        if scan.is_empty() && !self.reads_elsewhere && !self.has_baggage_fields {
+        if scan.is_empty() && !self.reads_elsewhere && !self.has_baggage_fields() {
             Extracted::NOTHING
         } else {
             self.read(&scan)
@@ -265,7 +264,7 @@ impl Composite {
         } else {
             self.read_formats(carrier, &mut found);
         }
-        found.shares_baggage = self.has_baggage_fields;
+        found.shares_baggage = self.has_baggage_fields();
         if found.malformed || found.oversized {
             self.counters.extracted(&found);
         }

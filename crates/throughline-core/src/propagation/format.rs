@@ -9,7 +9,6 @@ use super::counters::Counters;
 use super::outbound::Outbound;
 use super::wire::Wire;
 use super::{B3, Extracted, Injector, Jaeger, OtTrace, Propagator, TraceContext, W3cBaggage, XRay};
-use crate::TraceState;
 
 /// One format of a [`Composite`](super::Composite).
 ///
@@ -38,6 +37,31 @@ pub enum Format {
     OtTrace,
     /// One's own.
     Custom(Arc<dyn Propagator>),
+}
+
+/// One thing for a built-in format, by its type, and another for one's own.
+macro_rules! dispatch {
+    ($format:expr, $wire:ident => $built_in:expr, $propagator:ident => $own:expr) => {
+        dispatch!(@ $format, $wire => $built_in, $propagator => $own,
+            TraceContext(TraceContext), Baggage(W3cBaggage), Jaeger(Jaeger), OtTrace(OtTrace))
+    };
+    (@ $format:expr, $wire:ident => $built_in:expr, $propagator:ident => $own:expr, $($unit:ident($value:ident)),*) => {
+        match $format {
+            $(Self::$unit => {
+                let $wire = $value;
+                $built_in
+            })*
+            Self::B3(format) => {
+                let $wire = *format;
+                $built_in
+            }
+            Self::XRay(format) => {
+                let $wire = *format;
+                $built_in
+            }
+            Self::Custom($propagator) => $own,
+        }
+    };
 }
 
 // === impl Format ===
@@ -86,45 +110,20 @@ impl Format {
     }
 
     pub(super) fn add_fields(&self, set: &mut FieldSet) {
-        match self {
-            Self::TraceContext => set.add(Wire::fields(TraceContext), &[]),
-            Self::Baggage => set.add(Wire::fields(W3cBaggage), &[]),
-            Self::B3(format) => set.add(Wire::fields(*format), &[]),
-            Self::XRay(format) => set.add(Wire::fields(*format), &[]),
-            Self::Jaeger => set.add(Wire::fields(Jaeger), Wire::prefixes(Jaeger)),
-            Self::OtTrace => set.add(Wire::fields(OtTrace), Wire::prefixes(OtTrace)),
-            Self::Custom(propagator) => set.add(propagator.fields(), propagator.prefixes()),
-        }
+        dispatch!(self, format => set.add(Wire::fields(format), Wire::prefixes(format)),
+            propagator => set.add(propagator.fields(), propagator.prefixes()));
     }
 
     /// The most bytes that names and values of ids and sampling take.
     pub(super) fn id_bytes(&self) -> usize {
-        match self {
-            Self::TraceContext => TraceContext.id_bytes(),
-            Self::Baggage | Self::Custom(_) => 0,
-            Self::B3(format) => format.id_bytes(),
-            Self::XRay(format) => format.id_bytes(),
-            Self::Jaeger => Jaeger.id_bytes(),
-            Self::OtTrace => OtTrace.id_bytes(),
-        }
+        dispatch!(self, format => format.id_bytes(), _propagator => 0)
     }
-}
 
-impl Format {
     /// The most bytes that names and values of everything take; nobody knows what one's own writes.
     pub(super) fn most_bytes(&self) -> usize {
-        self.id_bytes()
-            + match self {
-                Self::TraceContext => "tracestate".len() + TraceState::MAX_LENGTH,
-                Self::Baggage => "baggage".len() + crate::Baggage::MAX_LENGTH,
-                Self::Jaeger | Self::OtTrace => crate::Baggage::MAX_LENGTH,
-                Self::XRay(_) => XRay::MAX_LENGTH,
-                Self::B3(_) | Self::Custom(_) => 0,
-            }
+        dispatch!(self, format => format.most_bytes(), _propagator => 0)
     }
-}
 
-impl Format {
     /// Reads the parts that are asked for.
     pub(super) fn read<'a>(
         &self,
@@ -134,52 +133,35 @@ impl Format {
         found: &mut Extracted<'a>,
         counters: &Counters,
     ) {
-        macro_rules! built_in {
-            ($format:expr) => {{
-                if trace {
-                    $format.read_trace(carrier, found);
-                }
-                if baggage {
-                    $format.read_baggage(carrier, found);
-                }
-            }};
+        if !trace && !baggage {
+            return;
         }
-        match self {
-            Self::TraceContext => built_in!(TraceContext),
-            Self::Baggage => built_in!(W3cBaggage),
-            Self::B3(format) => built_in!(*format),
-            Self::XRay(format) => built_in!(*format),
-            Self::Jaeger => built_in!(Jaeger),
-            Self::OtTrace => built_in!(OtTrace),
-            Self::Custom(propagator) if trace || baggage => {
-                // A format that panics has found nothing.
-                match catch_unwind(AssertUnwindSafe(|| propagator.extract(carrier.carrier()))) {
-                    Ok(later) => found.merge(later, trace, baggage),
-                    Err(_) => counters.panicked(),
-                }
+        dispatch!(self, format => {
+            if trace {
+                format.read_trace(carrier, found);
             }
-            Self::Custom(_) => {}
-        }
+            if baggage {
+                format.read_baggage(carrier, found);
+            }
+        }, propagator => {
+            // A format that panics has found nothing.
+            match catch_unwind(AssertUnwindSafe(|| propagator.extract(carrier.carrier()))) {
+                Ok(later) => found.merge(later, trace, baggage),
+                Err(_) => counters.panicked(),
+            }
+        });
     }
 
     /// Writes what may be told.
     #[inline]
     pub(super) fn write<I: Injector>(&self, out: &mut Outbound<'_>, carrier: &mut I, counters: &Counters) {
-        match self {
-            Self::TraceContext => TraceContext.write(out, carrier),
-            Self::Baggage => W3cBaggage.write(out, carrier),
-            Self::B3(format) => format.write(out, carrier),
-            Self::XRay(format) => format.write(out, carrier),
-            Self::Jaeger => Jaeger.write(out, carrier),
-            Self::OtTrace => OtTrace.write(out, carrier),
-            Self::Custom(propagator) => {
-                // A format that panics has written what it has written; the request goes out all the same.
-                let inject = || propagator.inject(out.context(), out.allowed(), carrier);
-                if catch_unwind(AssertUnwindSafe(inject)).is_err() {
-                    counters.panicked();
-                }
+        dispatch!(self, format => format.write(out, carrier), propagator => {
+            // A format that panics has written what it has written; the request goes out all the same.
+            let inject = || propagator.inject(out.context(), out.allowed(), carrier);
+            if catch_unwind(AssertUnwindSafe(inject)).is_err() {
+                counters.panicked();
             }
-        }
+        });
     }
 }
 

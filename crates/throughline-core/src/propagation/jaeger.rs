@@ -1,14 +1,12 @@
-//! Jaeger's own format, and OpenTracing's.
-
-use std::borrow::Cow;
+//! Jaeger's own format.
 
 use super::carrier::{Fields, Known, UBERCTX};
 use super::outbound::Outbound;
 use super::pairs::{self, Coding, Pairs};
-use super::wire::{Wire, propagator};
+use super::wire::{Said, Wire, propagator};
 use super::{Extracted, Field, Injector};
 use crate::span_context::trim_blanks;
-use crate::{Baggage, SamplingState, SpanContext, SpanId, TraceFlags, TraceId, hex};
+use crate::{Baggage, SamplingState, SpanId, TraceId, hex};
 
 /// Jaeger ([propagation format](https://www.jaegertracing.io/docs/1.76/client-libraries/#propagation-format), deprecated):
 /// `uber-trace-id: {trace}:{span}:{parent}:{flags}`, and baggage in `uberctx-{key}`.
@@ -38,15 +36,15 @@ propagator!(Jaeger);
 impl Wire for Jaeger {
     #[inline]
     fn read_trace<'a>(self, carrier: &impl Fields<'a>, found: &mut Extracted<'a>) {
-        match carrier.first(Known::Uber).map(identity) {
-            Some(Some((parent, sampling))) => found.find_parent(parent, sampling),
-            Some(None) => found.malformed = true,
-            None => {
-                if carrier.first(Known::JaegerDebug).is_some_and(|id| !trim_blanks(id).is_empty()) {
-                    found.find_sampling(SamplingState::Debug);
-                }
-            }
-        }
+        let said = match carrier.first(Known::Uber).map(identity) {
+            Some(Some((trace_id, span_id, sampling))) => Said::Parent(trace_id, span_id, sampling),
+            Some(None) => Said::Malformed,
+            None => match carrier.first(Known::JaegerDebug).map(trim_blanks) {
+                None | Some([]) => Said::Nothing,
+                Some(_) => Said::Sampling(SamplingState::Debug),
+            },
+        };
+        said.tell(found);
     }
 
     #[inline]
@@ -67,9 +65,7 @@ impl Wire for Jaeger {
         match out.span() {
             Some(span) => {
                 let mut text = [b':'; LENGTH];
-                let trace = span.trace_id().to_u128();
-                hex::encode16(&mut text, 0, (trace >> 64) as u64);
-                hex::encode16(&mut text, 16, trace as u64);
+                hex::encode32(&mut text, 0, span.trace_id().to_u128());
                 hex::encode16(&mut text, 33, span.span_id().to_u64());
                 text[50] = b'0';
                 text[52] = flags;
@@ -82,9 +78,7 @@ impl Wire for Jaeger {
     }
 
     fn fields(self) -> &'static [Field] {
-        static FIELDS: [Field; 3] =
-            [Field::new("uber-trace-id"), Field::new("jaeger-debug-id"), Field::new("jaeger-baggage")];
-        &FIELDS
+        Known::between(Known::Uber, Known::JaegerBaggage)
     }
 
     fn prefixes(self) -> &'static [&'static str] {
@@ -94,10 +88,16 @@ impl Wire for Jaeger {
     fn id_bytes(self) -> usize {
         13 + LENGTH
     }
+
+    fn most_bytes(self) -> usize {
+        self.id_bytes() + Baggage::MAX_LENGTH
+    }
 }
 
+type Identity = (TraceId, SpanId, SamplingState);
+
 #[inline]
-fn identity(text: &[u8]) -> Option<(SpanContext, SamplingState)> {
+fn identity(text: &[u8]) -> Option<Identity> {
     if let Some(whole) = text.first_chunk::<LENGTH>().filter(|_| text.len() == LENGTH) {
         if let [b':', b'0'..=b'9' | b'a'..=b'f', b':', flags @ b'0'..=b'9'] = whole[LENGTH - 4..] {
             // What is not quite so may be short ids with blanks around.
@@ -115,14 +115,11 @@ fn identity(text: &[u8]) -> Option<(SpanContext, SamplingState)> {
 
 /// As nearly everybody writes it: ids of full length, and a digit for each of the others.
 #[inline]
-fn usual(text: &[u8; LENGTH], flags: u8) -> Option<(SpanContext, SamplingState)> {
+fn usual(text: &[u8; LENGTH], flags: u8) -> Option<Identity> {
     let mut decoder = hex::Decoder::default();
-    let (high, low) = (decoder.sixteen(text, 0), decoder.sixteen(text, 16));
-    let trace = TraceId::from_u128((u128::from(high) << 64) | u128::from(low))?;
+    let trace = TraceId::from_u128(decoder.thirty_two(text, 0))?;
     let span = SpanId::from_u64(decoder.sixteen(text, 33))?;
-    let sampling = sampling(flags.into());
-    let flags = TraceFlags::NONE.with_sampled(sampling.is_sampled());
-    (decoder.is_sound() && text[32] == b':').then(|| (SpanContext::new(trace, span, flags), sampling))
+    (decoder.is_sound() && text[32] == b':').then(|| (trace, span, sampling(flags.into())))
 }
 
 #[inline]
@@ -134,19 +131,14 @@ fn sampling(flags: u128) -> SamplingState {
     }
 }
 
-fn split(text: &[u8]) -> Option<(SpanContext, SamplingState)> {
+fn split(text: &[u8]) -> Option<Identity> {
     let mut fields = text.split(|byte| *byte == b':');
     let (trace, span, parent, flags) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
     if fields.next().is_some() || parent.len() > 16 {
         return None;
     }
-    let sampling = sampling(number::<2>(flags)?);
-    let parent = SpanContext::new(
-        TraceId::from_u128(number::<32>(trace)?)?,
-        SpanId::from_u64(number::<16>(span)? as u64)?,
-        TraceFlags::NONE.with_sampled(sampling.is_sampled()),
-    );
-    Some((parent, sampling))
+    let (trace, span) = (number::<32>(trace)?, number::<16>(span)? as u64);
+    Some((TraceId::from_u128(trace)?, SpanId::from_u64(span)?, sampling(number::<2>(flags)?)))
 }
 
 /// One to `MOST` lower-case digits.
@@ -178,11 +170,7 @@ fn read_pairs<'a>(list: Option<&'a [u8]>, carrier: &impl Fields<'a>, found: &mut
             }
         }
     }
-    found.oversized |= pairs.is_oversized();
-    let text = pairs.into_text();
-    if !text.is_empty() {
-        found.baggage = Cow::Owned(text);
-    }
+    pairs.tell(found);
 }
 
 /// Bytes of the value that is written.

@@ -1,14 +1,12 @@
 //! OpenTracing's basic format, which Lightstep's tracers spoke.
 
-use std::borrow::Cow;
-
 use super::carrier::{Fields, Known, OT_BAGGAGE};
 use super::outbound::Outbound;
 use super::pairs::{self, Coding, Pairs};
-use super::wire::{Wire, propagator};
+use super::wire::{Said, Wire, propagator};
 use super::{Extracted, Field, Injector};
 use crate::span_context::trim_blanks;
-use crate::{SamplingState, SpanContext, SpanId, TraceFlags, TraceId, hex};
+use crate::{Baggage, SamplingState, SpanId, TraceId, hex};
 
 /// OpenTracing (`ottrace`, deprecated): `ot-tracer-traceid`, `ot-tracer-spanid`, `ot-tracer-sampled`, and baggage in
 /// `ot-baggage-{key}` beside them.
@@ -34,11 +32,7 @@ propagator!(OtTrace);
 impl Wire for OtTrace {
     #[inline]
     fn read_trace<'a>(self, carrier: &impl Fields<'a>, found: &mut Extracted<'a>) {
-        match said(carrier) {
-            Said::Parent(parent, sampling) => found.find_parent(parent, sampling),
-            Said::Sampling(sampling) => found.find_sampling(sampling),
-            Said::Malformed => found.malformed = true,
-        }
+        said(carrier).tell(found);
     }
 
     #[inline]
@@ -46,11 +40,7 @@ impl Wire for OtTrace {
         if carrier.may_have_prefixed() && matches!(said(carrier), Said::Parent(..)) {
             let mut pairs = Pairs::new(Coding::Raw);
             carrier.carrier().each_prefixed(OT_BAGGAGE, &mut |name, value| pairs.push_field(OT_BAGGAGE, name, value));
-            found.oversized |= pairs.is_oversized();
-            let text = pairs.into_text();
-            if !text.is_empty() {
-                found.baggage = Cow::Owned(text);
-            }
+            pairs.tell(found);
         }
     }
 
@@ -73,9 +63,7 @@ impl Wire for OtTrace {
     }
 
     fn fields(self) -> &'static [Field] {
-        static FIELDS: [Field; 3] =
-            [Field::new("ot-tracer-traceid"), Field::new("ot-tracer-spanid"), Field::new("ot-tracer-sampled")];
-        &FIELDS
+        Known::between(Known::OtTraceId, Known::OtSampled)
     }
 
     fn prefixes(self) -> &'static [&'static str] {
@@ -85,12 +73,10 @@ impl Wire for OtTrace {
     fn id_bytes(self) -> usize {
         17 + 16 + 16 + 16 + 17 + 5
     }
-}
 
-enum Said {
-    Parent(SpanContext, SamplingState),
-    Sampling(SamplingState),
-    Malformed,
+    fn most_bytes(self) -> usize {
+        self.id_bytes() + Baggage::MAX_LENGTH
+    }
 }
 
 #[inline]
@@ -105,10 +91,7 @@ fn said<'a>(carrier: &impl Fields<'a>) -> Said {
     let span = carrier.first(Known::OtSpanId).map(trim_blanks).filter(|span| span.len() <= 16);
     let span = span.and_then(hex::padded).and_then(|value| SpanId::from_u64(value as u64));
     match (hex::padded(trim_blanks(trace)).and_then(TraceId::from_u128), span) {
-        (Some(trace), Some(span)) => {
-            let flags = TraceFlags::NONE.with_sampled(sampling.is_sampled());
-            Said::Parent(SpanContext::new(trace, span, flags), sampling)
-        }
+        (Some(trace), Some(span)) => Said::Parent(trace, span, sampling),
         _ => Said::Malformed,
     }
 }

@@ -1,7 +1,9 @@
 //! Baggage that comes as a field per key, put together as W3C's text: taken apart only when somebody reads it.
 
-use super::Injector;
+use std::borrow::Cow;
+
 use super::outbound::Outbound;
+use super::{Extracted, Injector};
 use crate::baggage::is_octet;
 use crate::span_context::trim_blanks;
 use crate::{Baggage, Member};
@@ -91,13 +93,12 @@ impl Pairs {
         }
     }
 
-    /// Whether there was more than the limits allow.
-    pub(super) fn is_oversized(&self) -> bool {
-        self.oversized
-    }
-
-    pub(super) fn into_text(self) -> Vec<u8> {
-        self.text
+    /// What was found in place of what earlier formats have found, if it was anything.
+    pub(super) fn tell(self, found: &mut Extracted<'_>) {
+        found.oversized |= self.oversized;
+        if !self.text.is_empty() {
+            found.baggage = Cow::Owned(self.text);
+        }
     }
 }
 

@@ -79,6 +79,10 @@ impl Wire for TraceContext {
     fn id_bytes(self) -> usize {
         11 + 55
     }
+
+    fn most_bytes(self) -> usize {
+        self.id_bytes() + TRACESTATE.as_str().len() + TraceState::MAX_LENGTH
+    }
 }
 
 /// Takes our own member out of the front. It is believed beside the `traceparent` of the span that it names: whoever made
@@ -136,8 +140,11 @@ impl Wire for W3cBaggage {
     }
 
     fn fields(self) -> &'static [Field] {
-        static FIELDS: [Field; 1] = [Field::new("baggage")];
-        &FIELDS
+        std::slice::from_ref(&BAGGAGE)
+    }
+
+    fn most_bytes(self) -> usize {
+        BAGGAGE.as_str().len() + Baggage::MAX_LENGTH
     }
 }
 

@@ -3,6 +3,7 @@
 use super::carrier::Fields;
 use super::outbound::Outbound;
 use super::{Extracted, Field, Injector};
+use crate::{SamplingState, SpanContext, SpanId, TraceFlags, TraceId};
 
 /// A built-in format: read on top of what other formats found before, written to a carrier that has been cleared.
 pub(super) trait Wire: Copy {
@@ -30,6 +31,37 @@ pub(super) trait Wire: Copy {
     /// The most bytes that names and values of ids and sampling take.
     fn id_bytes(self) -> usize {
         0
+    }
+
+    /// The most bytes that names and values of everything take.
+    fn most_bytes(self) -> usize {
+        self.id_bytes()
+    }
+}
+
+/// What a format's fields said of ids and sampling.
+pub(super) enum Said {
+    Nothing,
+    Malformed,
+    Parent(TraceId, SpanId, SamplingState),
+    /// A word on sampling without ids.
+    Sampling(SamplingState),
+}
+
+// === impl Said ===
+
+impl Said {
+    #[inline(always)]
+    pub(super) fn tell(self, found: &mut Extracted<'_>) {
+        match self {
+            Self::Nothing => {}
+            Self::Malformed => found.malformed = true,
+            Self::Parent(trace_id, span_id, sampling) => {
+                let flags = TraceFlags::NONE.with_sampled(sampling.is_sampled());
+                found.find_parent(SpanContext::new(trace_id, span_id, flags), sampling);
+            }
+            Self::Sampling(sampling) => found.find_sampling(sampling),
+        }
     }
 }
 

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use super::carrier::{Fields, Known};
 use super::outbound::Outbound;
 use super::pairs::Coding;
-use super::wire::{Wire, propagator};
+use super::wire::{Said, Wire, propagator};
 use super::{Extracted, Field, Injector};
 use crate::span_context::trim_blanks;
-use crate::{SamplingState, SpanContext, SpanId, TraceFlags, TraceId, hex};
+use crate::{SamplingState, SpanId, TraceId, hex};
 
 /// AWS X-Ray
 /// ([tracing header](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader)):
@@ -88,10 +88,7 @@ impl Wire for XRay {
             return;
         };
         let mut text = *b"Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=?";
-        let mut digits = [0; 32];
-        let trace = span.trace_id().to_u128();
-        hex::encode16(&mut digits, 0, (trace >> 64) as u64);
-        hex::encode16(&mut digits, 16, trace as u64);
+        let digits = span.trace_id().to_hex();
         text[7..15].copy_from_slice(&digits[..8]);
         text[16..40].copy_from_slice(&digits[8..]);
         hex::encode16(&mut text, 48, span.span_id().to_u64());
@@ -109,16 +106,15 @@ impl Wire for XRay {
     }
 
     fn fields(self) -> &'static [Field] {
-        static HEADER: [Field; 1] = [Field::spelled("x-amzn-trace-id", "X-Amzn-Trace-Id")];
-        static SQS: [Field; 1] = [Field::spelled("awstraceheader", "AWSTraceHeader")];
-        match self {
-            Self::Header | Self::Lambda => &HEADER,
-            Self::Sqs => &SQS,
-        }
+        Known::between(self.known(), self.known())
     }
 
     fn id_bytes(self) -> usize {
         15 + IDS
+    }
+
+    fn most_bytes(self) -> usize {
+        15 + Self::MAX_LENGTH
     }
 }
 
@@ -140,16 +136,14 @@ fn read(text: &[u8], found: &mut Extracted<'_>) {
         found.malformed = true;
         return;
     };
-    match (root, parent) {
-        (Some(trace_id), Some(span_id)) => {
-            let flags = TraceFlags::NONE.with_sampled(sampling.is_sampled());
-            found.find_parent(SpanContext::new(trace_id, span_id, flags), sampling);
-        }
+    let said = match (root, parent) {
+        (Some(trace_id), Some(span_id)) => Said::Parent(trace_id, span_id, sampling),
         // Nobody is the parent; what the balancer has begun goes on here.
-        (Some(trace_id), None) => found.find_trace_id(trace_id, sampling),
-        (None, Some(_)) => found.malformed = true,
-        (None, None) => found.find_sampling(sampling),
-    }
+        (Some(trace_id), None) => return found.find_trace_id(trace_id, sampling),
+        (None, Some(_)) => Said::Malformed,
+        (None, None) => Said::Sampling(sampling),
+    };
+    said.tell(found);
 }
 
 /// Root, parent and sampling; nothing if any part is malformed.

@@ -21,6 +21,11 @@ impl Extractor for HeaderMap {
         }
     }
 
+    #[inline]
+    fn first(&self, field: &Field) -> Option<&[u8]> {
+        HeaderMap::get(self, field.header()).map(HeaderValue::as_bytes)
+    }
+
     fn each<'a>(&'a self, field: &Field, see: &mut dyn FnMut(&'a [u8])) {
         for value in self.get_all(field.header()) {
             see(value.as_bytes());
@@ -190,7 +195,7 @@ impl<'a> Fields<'a> for &HeaderScan<'a> {
     }
 
     fn first(&self, known: Known) -> Option<&'a [u8]> {
-        self.headers.get(known.field().header()).map(HeaderValue::as_bytes)
+        Extractor::first(self.headers, known.field())
     }
 
     fn may_have_prefixed(&self) -> bool {
@@ -263,7 +268,7 @@ impl<'a> Fields<'a> for FormatScan<'a> {
     #[inline(always)]
     fn first(&self, known: Known) -> Option<&'a [u8]> {
         let is_there = self.found & (1 << known as u32) != 0;
-        if is_there { self.headers.get(known.field().header()).map(HeaderValue::as_bytes) } else { None }
+        if is_there { Extractor::first(self.headers, known.field()) } else { None }
     }
 
     #[inline(always)]
@@ -273,36 +278,6 @@ impl<'a> Fields<'a> for FormatScan<'a> {
 
     fn carrier(&self) -> &'a dyn Extractor {
         self.headers
-    }
-}
-
-/// Headers of which one or two fields are asked for: they are looked up.
-pub(crate) struct LookedUp<'a>(pub(crate) &'a HeaderMap);
-
-impl<'a> Fields<'a> for LookedUp<'a> {
-    fn traceparent(&self) -> FieldValue<'a> {
-        Extractor::get(self.0, &TRACEPARENT)
-    }
-
-    fn tracestate(&self) -> FieldValue<'a> {
-        Extractor::get(self.0, &TRACESTATE)
-    }
-
-    fn baggage(&self) -> FieldValue<'a> {
-        Extractor::get(self.0, &BAGGAGE)
-    }
-
-    #[inline(always)]
-    fn first(&self, known: Known) -> Option<&'a [u8]> {
-        self.0.get(known.field().header()).map(HeaderValue::as_bytes)
-    }
-
-    fn may_have_prefixed(&self) -> bool {
-        true
-    }
-
-    fn carrier(&self) -> &'a dyn Extractor {
-        self.0
     }
 }
 

@@ -13,8 +13,8 @@ pub(crate) enum Known {
     XRay,
     XRaySqs,
     Uber,
-    JaegerBaggage,
     JaegerDebug,
+    JaegerBaggage,
     OtTraceId,
     OtSpanId,
     OtSampled,
@@ -27,6 +27,11 @@ impl Known {
     #[inline]
     pub(crate) fn field(self) -> &'static Field {
         &FIELDS[self as usize]
+    }
+
+    /// The names from one to another, both included.
+    pub(crate) fn between(first: Self, last: Self) -> &'static [Field] {
+        &FIELDS[first as usize..=last as usize]
     }
 
     /// The field of a lower-case name. The length alone tells most names of headers apart.
@@ -62,8 +67,8 @@ pub(crate) static FIELDS: [Field; Known::COUNT] = [
     Field::spelled("x-amzn-trace-id", "X-Amzn-Trace-Id"),
     Field::spelled("awstraceheader", "AWSTraceHeader"),
     Field::new("uber-trace-id"),
-    Field::new("jaeger-baggage"),
     Field::new("jaeger-debug-id"),
+    Field::new("jaeger-baggage"),
     Field::new("ot-tracer-traceid"),
     Field::new("ot-tracer-spanid"),
     Field::new("ot-tracer-sampled"),

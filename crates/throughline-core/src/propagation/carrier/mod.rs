@@ -16,7 +16,7 @@ pub use self::field::{Field, FieldSet};
 #[cfg(feature = "http")]
 pub use self::headers::HeaderScan;
 #[cfg(feature = "http")]
-pub(crate) use self::headers::{FormatScan, LookedUp, put};
+pub(crate) use self::headers::{FormatScan, put};
 pub(crate) use self::known::{Known, OT_BAGGAGE, UBERCTX};
 
 use crate::TraceState;
@@ -36,6 +36,20 @@ pub enum FieldValue<'a> {
 pub trait Extractor {
     /// The value of a field, if there is exactly one.
     fn get(&self, field: &Field) -> FieldValue<'_>;
+
+    /// The first value of a field, for formats that take that of several; a carrier that finds it faster than by looking
+    /// for more says so.
+    fn first(&self, field: &Field) -> Option<&[u8]> {
+        match self.get(field) {
+            FieldValue::Absent => None,
+            FieldValue::One(value) => Some(value),
+            FieldValue::Many => {
+                let mut first = None;
+                self.each(field, &mut |value| first = first.or(Some(value)));
+                first
+            }
+        }
+    }
 
     /// Shows every value of a field, in order.
     fn each<'a>(&'a self, field: &Field, see: &mut dyn FnMut(&'a [u8]));
@@ -115,11 +129,7 @@ macro_rules! fields {
 
         #[inline]
         fn first(&self, known: Known) -> Option<&'a [u8]> {
-            match (**self).get(known.field()) {
-                FieldValue::Absent => None,
-                FieldValue::One(value) => Some(value),
-                FieldValue::Many => first_of_many(*self, known.field()),
-            }
+            Extractor::first(*self, known.field())
         }
 
         fn may_have_prefixed(&self) -> bool {
@@ -138,13 +148,6 @@ impl<'a, E: Extractor> Fields<'a> for &'a E {
 
 impl<'a> Fields<'a> for &'a dyn Extractor {
     fields!();
-}
-
-#[cold]
-fn first_of_many<'a>(carrier: &'a dyn Extractor, field: &Field) -> Option<&'a [u8]> {
-    let mut first = None;
-    carrier.each(field, &mut |value| first = first.or(Some(value)));
-    first
 }
 
 impl Injector for &mut dyn Injector {
